@@ -1,0 +1,82 @@
+#include "file.h"
+#include "iocp.h"
+#include "text.h"
+
+static DWORD file__access(unsigned flags) {
+  DWORD access = 0;
+  if (flags & PIER_OPEN_READ)
+    access |= FILE_GENERIC_READ;
+  if (flags & PIER_OPEN_APPEND)
+    access |= FILE_GENERIC_WRITE & ~(DWORD)FILE_WRITE_DATA; /* without the right to write elsewhere the system keeps to the end */
+  else if (flags & PIER_OPEN_WRITE)
+    access |= FILE_GENERIC_WRITE;
+  return access;
+}
+
+static DWORD file__disposition(unsigned flags) {
+  if (flags & PIER_OPEN_EXCLUSIVE)
+    return CREATE_NEW;
+  if (flags & PIER_OPEN_CREATE)
+    return flags & PIER_OPEN_TRUNCATE ? CREATE_ALWAYS : OPEN_ALWAYS;
+  return flags & PIER_OPEN_TRUNCATE ? TRUNCATE_EXISTING : OPEN_EXISTING;
+}
+
+static DWORD file__attributes(unsigned flags) {
+  DWORD attributes = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OVERLAPPED;
+  if (flags & PIER_OPEN_DIRECT)
+    attributes |= FILE_FLAG_NO_BUFFERING;
+  if (flags & PIER_OPEN_THROUGH)
+    attributes |= FILE_FLAG_WRITE_THROUGH;
+  return attributes;
+}
+
+/* The system says "access denied" of a directory, and of much else. */
+static int file__why(const wchar_t *path, DWORD error) {
+  if (error == ERROR_ACCESS_DENIED) {
+    DWORD attributes = GetFileAttributesW(path);
+    if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY))
+      return PIER_EISDIR;
+  }
+  return pier_error_from_system(error);
+}
+
+int file__open(struct poller *poller, const char *utf8, unsigned flags, pier_handle *opened) {
+  wchar_t path[TEXT_PATH_UNITS_MAX];
+  struct handle *handle = NULL;
+  int status = text__path(utf8, path, TEXT_PATH_UNITS_MAX);
+  if (status != PIER_OK)
+    return status;
+  HANDLE native = CreateFileW(path, file__access(flags), FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, file__disposition(flags),
+                              file__attributes(flags), NULL);
+  if (native == INVALID_HANDLE_VALUE)
+    return file__why(path, GetLastError());
+  status = iocp__adopt_file(poller, native, PIER_KIND_FILE, &handle);
+  if (status != PIER_OK)
+    return status;
+  if (flags & PIER_OPEN_APPEND)
+    handle->slot.flags |= HANDLE_APPENDS;
+  *opened = handle__open(handle);
+  return PIER_OK;
+}
+
+int file__size(const struct handle *handle, uint64_t *size_bytes) {
+  LARGE_INTEGER size;
+  if (!GetFileSizeEx(iocp__native(handle), &size))
+    return pier_error_from_system(GetLastError());
+  *size_bytes = (uint64_t)size.QuadPart;
+  return PIER_OK;
+}
+
+int file__truncate(const struct handle *handle, uint64_t size_bytes) {
+  FILE_END_OF_FILE_INFO end;
+  if (size_bytes > INT64_MAX)
+    return PIER_EINVAL;
+  end.EndOfFile.QuadPart = (LONGLONG)size_bytes;
+  if (!SetFileInformationByHandle(iocp__native(handle), FileEndOfFileInfo, &end, sizeof end))
+    return pier_error_from_system(GetLastError());
+  return PIER_OK;
+}
+
+int file__flush(const struct handle *handle) {
+  return FlushFileBuffers(iocp__native(handle)) ? PIER_OK : pier_error_from_system(GetLastError());
+}

@@ -1,0 +1,53 @@
+/** @file pier_file.h
+ *  Files: opened for overlapped I/O, read and written with pier_io.h. */
+#ifndef PIER_FILE_H
+#define PIER_FILE_H
+
+#include "pier_handle.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How to open a file; combined with `|`. At least one of READ, WRITE and APPEND. */
+typedef enum pier_open_flags {
+  PIER_OPEN_READ = 1,       /**< for reading */
+  PIER_OPEN_WRITE = 2,      /**< for writing */
+  PIER_OPEN_APPEND = 4,     /**< for writing at the end only; atomic with respect to other appenders */
+  PIER_OPEN_CREATE = 8,     /**< create it if it is not there */
+  PIER_OPEN_EXCLUSIVE = 16, /**< with CREATE: fail with #PIER_EEXIST if it is there */
+  PIER_OPEN_TRUNCATE = 32,  /**< with WRITE: cut an existing one to length 0 */
+  PIER_OPEN_DIRECT = 64,    /**< past the system's cache; buffers, lengths and offsets must be multiples of the sector */
+  PIER_OPEN_THROUGH = 128   /**< a write is finished when the device has it */
+} pier_open_flags;
+
+/** Opens a file on a worker thread: `opened` of the result is the handle. `path` is UTF-8, is yours and stays valid until the callback.
+ *
+ *  #PIER_ENOENT, #PIER_EACCES, #PIER_EEXIST, #PIER_EISDIR, #PIER_ENAMETOOLONG, #PIER_EILSEQ (not UTF-8), #PIER_EINVAL (null, empty, flags). 0 for want of a slot
+ *  or a null loop. The file may be shared with others for reading, writing and deleting. Any thread. (CreateFileW with FILE_FLAG_OVERLAPPED.) */
+PIER_API pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns, pier_callback callback, void *context);
+
+/** The same on the calling thread: gives the handle at once. Blocks as long as the file system does. Any thread. */
+PIER_API int pier_file_open_sync(pier_loop *loop, const char *path, unsigned flags, pier_handle *handle);
+
+/** The size of a file in bytes, on the calling thread. #PIER_EBADF if it is no file. Any thread. (GetFileSizeEx.) */
+PIER_API int pier_file_size(pier_handle handle, uint64_t *size_bytes);
+
+/** Sets the length of a file, on a worker thread; what is added reads as zero. #PIER_EBADF if it is no file.
+ *  Any thread. (SetFileInformationByHandle(FileEndOfFileInfo).) */
+PIER_API pier_operation pier_file_truncate(pier_handle handle, uint64_t size_bytes, uint64_t deadline_ns, pier_callback callback, void *context);
+
+/** Has everything written so far put on the device, on a worker thread. Any thread. (FlushFileBuffers.) */
+PIER_API pier_operation pier_file_flush(pier_handle handle, uint64_t deadline_ns, pier_callback callback, void *context);
+
+/** Pier's own position of a file, which pier_read() and pier_write() use and move. #PIER_ESPIPE if it has none. Any thread. */
+PIER_API int pier_file_position(pier_handle handle, uint64_t *offset_bytes);
+
+/** Sets Pier's own position; may lie behind the end. #PIER_ESPIPE if it has none. Operations in flight keep theirs. Any thread. */
+PIER_API int pier_file_seek(pier_handle handle, uint64_t offset_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

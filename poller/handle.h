@@ -1,0 +1,79 @@
+/* A handle: what Pier knows about one file, pipe or socket of the system.
+
+   The lower half of the slot's word is what decides who may do what: the number of operations in flight, and whether the
+   handle is closing or being detached. Generation, marks and count change together, so no operation slips in between a check and
+   what follows from it, and an id of the past cannot touch what lives in the slot now. */
+#ifndef PIER_HANDLE_INTERNAL_H
+#define PIER_HANDLE_INTERNAL_H
+
+#include "op.h"
+#include "strand.h"
+
+/* The word's lower half. */
+#define HANDLE_FLIGHT ((uint64_t)1)
+#define HANDLE_FLIGHTS ((uint64_t)0xffffff)
+#define HANDLE_LIVE ((uint64_t)1 << 24)
+#define HANDLE_CLOSING ((uint64_t)1 << 25)
+#define HANDLE_DETACHING ((uint64_t)1 << 26)
+
+/* The slot's flags, written before the id is given out. */
+enum handle_flags {
+  HANDLE_OURS = 1,    /* Pier opened it: nobody else starts I/O on it */
+  HANDLE_BORROWED = 2, /* pier_close() leaves it open, and never cancels what others started */
+  HANDLE_SOCKET = 4,
+  HANDLE_SKIPS = 8,   /* a success inside the call queues no packet */
+  HANDLE_ORDERED = 16, /* a stream: the order of completions means something */
+  HANDLE_DELAYS = 32, /* Nagle's algorithm stays on for its connections */
+  HANDLE_APPENDS = 64, /* writes go to the end */
+  HANDLE_MODES_UNKNOWN = 128 /* nobody can say whether its successes queue packets */
+};
+
+struct handle {
+  struct slot slot; /* kind: enum pier_kind; flags: enum handle_flags; detail: the address family */
+  struct strand strand;
+  struct ready closing;
+  struct poller *poller;
+  uintptr_t native;
+  _Atomic uint32_t state;      /* enum pier_state, without closing */
+  _Atomic int32_t pending[2];  /* ordered handles: reads and writes that the kernel has; for a moment off by those in hand */
+  _Atomic(struct op *) parked; /* a shutdown that waits for the writes before it */
+  pier_packet_callback on_foreign;
+  void *foreign_context;
+  pier_callback on_close;
+  void *close_context;
+  _Atomic uint64_t position;   /* a file's own */
+  void *detail;                /* what its kind adds; freed with the handle */
+};
+
+_Static_assert(sizeof(struct handle) <= 192, "a handle's slot is at most 192 bytes");
+
+static inline struct handle *handle__of_closing(struct ready *ready) {
+  return (struct handle *)(void *)((char *)ready - offsetof(struct handle, closing));
+}
+
+/* A slot for a handle of the system that is open already; null for want of one. The caller fills in the rest and then opens it. */
+struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t native);
+/* Makes the id valid. */
+pier_handle handle__open(struct handle *handle);
+pier_handle handle__id(const struct handle *handle);
+
+/* Counts an operation in: PIER_OK and the handle; PIER_ECLOSED for one that is closed or closing, PIER_EBADF for an id that
+   never was one of this poller's. While a detach is going on it waits for that. */
+int handle__enter(struct poller *poller, pier_handle id, struct handle **handle);
+/* Counts it out. The last one out of a closing handle has its end delivered. */
+void handle__leave(struct handle *handle);
+
+/* The handle that an id names now, if it does; for readers of things that never change while the slot lives. */
+struct handle *handle__find(struct poller *poller, pier_handle id);
+bool handle__is_closing(const struct handle *handle);
+
+/* Puts a fresh handle on the port; the state says afterwards where it stands. */
+void handle__associate(struct handle *handle);
+
+/* Closes one that no user has seen yet, or needs to hear of again. */
+void handle__discard(struct handle *handle);
+
+/* The end: the system's handle is closed, the slot free. Gives what the close callback is called with. */
+void handle__end(struct handle *handle, pier_callback *callback, pier_result *result);
+
+#endif

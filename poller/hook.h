@@ -1,0 +1,24 @@
+/* Hooks: places where a test may hold a thread, to force the interleaving that is unlucky.
+   Built only with the option `hooks`; otherwise they are nothing. */
+#ifndef PIER_HOOK_H
+#define PIER_HOOK_H
+
+#ifdef PIER_HOOKS
+#include "pier_export.h"
+
+struct op;
+
+/* What a test sets; null: nothing happens. */
+struct hooks {
+  void (*started)(struct op *op);       /* the system call went pending, the submitting thread has not let go yet */
+  void (*before_launch)(struct op *op); /* the deadline is armed, the system call is still to be made */
+  void (*cancelling)(struct op *op);    /* a canceller holds the operation, the system has not been asked yet */
+};
+extern PIER_API struct hooks pier_hooks;
+
+#define HOOK(name, argument) (pier_hooks.name ? pier_hooks.name(argument) : (void)0)
+#else
+#define HOOK(name, argument) ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,208 @@
+#include "iocp.h"
+#include "pipe_name.h"
+
+_Static_assert(sizeof(pier_packet) == sizeof(OVERLAPPED_ENTRY), "pier_packet is laid out as OVERLAPPED_ENTRY");
+_Static_assert(offsetof(pier_packet, overlapped) == offsetof(OVERLAPPED_ENTRY, lpOverlapped), "and its pointer");
+_Static_assert(offsetof(pier_packet, bytes) == offsetof(OVERLAPPED_ENTRY, dwNumberOfBytesTransferred), "and its count");
+_Static_assert(sizeof(OVERLAPPED) <= sizeof(((struct op *)0)->system), "an OVERLAPPED fits into the slot");
+
+int port__open(struct poller *poller, const struct poller_limits *limits) {
+  int status = winsock__start();
+  if (status != PIER_OK)
+    return status;
+  if (limits->use_port) {
+    poller->port = limits->port;
+    return PIER_OK;
+  }
+  /* Wine ignores the concurrency; on Windows the poller threads decide how many run, not the port. */
+  HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
+  if (!port)
+    return pier_error_from_system(GetLastError());
+  poller->port = (uintptr_t)port;
+  return PIER_OK;
+}
+
+void port__close(struct poller *poller) {
+  iocp__close_events(poller);
+  if (!poller->port_borrowed)
+    CloseHandle((HANDLE)poller->port);
+}
+
+int port__associate(struct handle *handle) {
+  HANDLE port = CreateIoCompletionPort(iocp__native(handle), (HANDLE)handle->poller->port, (ULONG_PTR)handle__id(handle), 0);
+  if (port)
+    return PIER_OK;
+  /* The one answer for "it is on another port": there is no way to ask before. */
+  DWORD error = GetLastError();
+  return error == ERROR_INVALID_PARAMETER ? PIER_EBUSY : pier_error_from_system(error);
+}
+
+int port__disassociate(struct handle *handle) { return nt__replace_completion(iocp__native(handle), NULL, 0); }
+
+/* ---- Operations ---- */
+
+void port__prepare(struct op *op) { *(volatile ULONG_PTR *)&iocp__overlapped(op)->Internal = IOCP_STATUS_PENDING; }
+
+bool iocp__begin(struct op *op, uint64_t offset, DWORD *code) {
+  OVERLAPPED *overlapped = iocp__overlapped(op);
+  *overlapped = (OVERLAPPED){.Internal = IOCP_STATUS_PENDING};
+  overlapped->Offset = (DWORD)offset;
+  overlapped->OffsetHigh = (DWORD)(offset >> 32);
+  if (!op__is(op, OP_EVENT))
+    return true;
+  HANDLE event = iocp__event(op);
+  if (!event) {
+    *code = GetLastError();
+    return false;
+  }
+  /* The low bit keeps the packet off every port: ours, the caller's, anybody's. */
+  overlapped->hEvent = (HANDLE)((uintptr_t)event | 1);
+  return true;
+}
+
+void iocp__look(struct op *op, struct piece *piece) {
+  OVERLAPPED *overlapped = iocp__overlapped(op);
+  error__from_ntstatus((uint32_t)overlapped->Internal, &piece->code);
+  piece->bytes = (uint32_t)overlapped->InternalHigh;
+}
+
+enum port_start iocp__outcome(struct op *op, bool succeeded, DWORD error, struct piece *piece) {
+  if (!succeeded && error != ERROR_IO_PENDING) {
+    /* A message cut off is a warning, not a failure; it brings its bytes. On a port it would be anybody's guess whether a packet
+       follows, so reads of message pipes are always tagged (see port__submit). */
+    piece->code = error;
+    piece->bytes = port__is_cut(error) ? (uint32_t)iocp__overlapped(op)->InternalHigh : 0;
+    return PORT_DONE;
+  }
+  if (op__is(op, OP_EVENT)) {
+    /* No packet comes in any case, so whatever is final now is final. What ends in this very moment is seen here and by the
+       event's waiter, and the claim decides who of both has it. */
+    if (iocp__still_pending(op))
+      return PORT_PENDING;
+    iocp__look(op, piece);
+    return PORT_DONE;
+  }
+  if (!succeeded || !(op->handle->slot.flags & HANDLE_SKIPS))
+    return PORT_PENDING;
+  iocp__look(op, piece);
+  return PORT_DONE;
+}
+
+/* Whether an operation has to complete through its event. */
+static bool iocp__needs_event(const struct op *op) {
+  const struct handle *handle = op->handle;
+  if (atomic_load_explicit(&((struct handle *)handle)->state, memory_order_acquire) != PIER_STATE_ASSOCIATED)
+    return true;
+  if (handle->slot.flags & HANDLE_MODES_UNKNOWN)
+    return true;
+  return handle->slot.kind == PIER_KIND_MESSAGE_PIPE && op->slot.kind == OP_READ;
+}
+
+enum port_start port__submit(struct op *op, struct piece *piece) {
+  if (iocp__needs_event(op))
+    op__mark(op, OP_EVENT);
+  switch ((enum op_code)op->slot.kind) {
+  case OP_READ:
+  case OP_WRITE:
+    return op->handle->slot.flags & HANDLE_SOCKET ? iocp__transfer_socket(op, piece) : iocp__transfer_file(op, piece);
+  case OP_ACCEPT:
+    return iocp__accept(op, piece);
+  case OP_CONNECT:
+    return iocp__connect(op, piece);
+  case OP_PIPE_ACCEPT:
+    return iocp__pipe_accept(op, piece);
+  case OP_SHUTDOWN:
+    return iocp__shutdown(op, piece);
+  case OP_IOCTL:
+    return iocp__ioctl(op, piece);
+  case OP_POST:
+  case OP_WORK:
+  case OP_FOREIGN:
+    break; /* never launched */
+  }
+  piece->code = ERROR_INVALID_FUNCTION;
+  return PORT_DONE;
+}
+
+void port__cancel(struct op *op) {
+  struct handle *handle = op->handle;
+  struct poller *poller = handle->poller;
+  if (atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_BLOCKING) {
+    poller->cancel_work(poller, op);
+    return;
+  }
+  counter__add(&poller->counters.system_calls, 1);
+  if (op->slot.kind == OP_PIPE_ACCEPT)
+    handle = op->as.pipe_accept.instance;
+  /* ERROR_NOT_FOUND (1168) is benign: it has ended by itself, and its end is on the way. */
+  CancelIoEx(iocp__native(handle), iocp__overlapped(op));
+}
+
+bool port__cancel_all(struct handle *handle) {
+  bool alone = handle->slot.flags & HANDLE_OURS && handle->slot.kind != PIER_KIND_PIPE_LISTENER;
+  if (!alone || atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_BLOCKING)
+    return false;
+  counter__add(&handle->poller->counters.system_calls, 1);
+  CancelIoEx(iocp__native(handle), NULL);
+  return true;
+}
+
+/* ---- Packets ---- */
+
+/* Never more than can be there: asked for more, Wine's server is asked once again, for nothing. Windows does not mind. */
+static ULONG iocp__batch(struct poller *poller, size_t max) {
+  uint32_t expected = atomic_load_explicit(&poller->operations.slots_used, memory_order_relaxed);
+  if (expected < 1)
+    return 1;
+  return expected < max ? (ULONG)expected : (ULONG)max;
+}
+
+size_t port__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns) {
+  DWORD timeout_ms = INFINITE;
+  if (timeout_ns != UINT64_MAX) {
+    uint64_t rounded_up = (timeout_ns + 999999) / 1000000; /* never early */
+    timeout_ms = rounded_up < INFINITE - 1 ? (DWORD)rounded_up : INFINITE - 1;
+  }
+  ULONG count = 0;
+  if (!GetQueuedCompletionStatusEx((HANDLE)poller->port, (OVERLAPPED_ENTRY *)(void *)packets, iocp__batch(poller, max), &count, timeout_ms, FALSE))
+    return 0; /* the time was up */
+  return count;
+}
+
+bool port__post(struct poller *poller, uintptr_t key, struct op *op) {
+  if (op) {
+    iocp__overlapped(op)->Internal = 0;
+    key = (uintptr_t)handle__id(op->handle);
+  }
+  return PostQueuedCompletionStatus((HANDLE)poller->port, 0, key, op ? iocp__overlapped(op) : NULL) != 0;
+}
+
+bool port__is_final(struct op *op) { return !iocp__still_pending(op); }
+
+void port__read_packet(const pier_packet *packet, struct op *op, struct piece *piece) {
+  (void)packet; /* says the same as the OVERLAPPED, but anybody can post a packet */
+  iocp__look(op, piece);
+}
+
+bool port__is_end(uint32_t code) { return error__is_end(code); }
+bool port__is_cut(uint32_t code) { return code == ERROR_MORE_DATA || code == WSAEMSGSIZE; }
+bool port__is_cancelled(uint32_t code) { return code == ERROR_OPERATION_ABORTED; }
+uint32_t port__no_memory(void) { return ERROR_NOT_ENOUGH_MEMORY; }
+const char *port__name(void) { return "iocp"; }
+uint32_t port__cancelled(void) { return ERROR_OPERATION_ABORTED; }
+bool port__peer_went_away(uint32_t code) { return code == ERROR_NETNAME_DELETED || code == WSAECONNRESET; }
+
+int port__opened(struct op *op, pier_handle *opened) {
+  return op->slot.kind == OP_PIPE_ACCEPT ? iocp__opened_pipe(op, opened) : iocp__opened_socket(op, opened);
+}
+
+void port__shut(struct handle *handle) {
+  if (handle->slot.kind == PIER_KIND_PIPE_LISTENER)
+    port__unlisten_pipe(handle);
+  if (handle->slot.flags & HANDLE_BORROWED || handle->native == PIER_NATIVE_NONE)
+    return;
+  if (handle->slot.flags & HANDLE_SOCKET)
+    closesocket((SOCKET)handle->native);
+  else
+    CloseHandle(iocp__native(handle));
+}

@@ -1,0 +1,51 @@
+/* What the files of the IOCP backend share. */
+#ifndef PIER_IOCP_H
+#define PIER_IOCP_H
+
+#include "error.h"
+#include "nt.h"
+#include "poller.h"
+#include "winsock.h"
+
+#define IOCP_STATUS_PENDING 0x103u
+
+static inline OVERLAPPED *iocp__overlapped(struct op *op) { return (OVERLAPPED *)(void *)op->system; }
+static inline HANDLE iocp__native(const struct handle *handle) { return (HANDLE)handle->native; }
+
+/* Clears the OVERLAPPED, marks it pending and, where the handle is not on our port, has a tagged event in it. False if there is
+   no event to be had: *code says why. */
+bool iocp__begin(struct op *op, uint64_t offset, DWORD *code);
+
+/* What a call's return means. `error` is the last error where it returned false. */
+enum port_start iocp__outcome(struct op *op, bool succeeded, DWORD error, struct piece *piece);
+
+/* The kernel's word on an operation that it is through with. */
+void iocp__look(struct op *op, struct piece *piece);
+/* Whether the kernel has not written its word yet. Wine leaves garbage in the upper half. */
+static inline bool iocp__still_pending(struct op *op) {
+  return (uint32_t)*(volatile ULONG_PTR *)&iocp__overlapped(op)->Internal == IOCP_STATUS_PENDING;
+}
+
+/* The calls, one file per kind of handle. */
+enum port_start iocp__transfer_file(struct op *op, struct piece *piece);
+enum port_start iocp__transfer_socket(struct op *op, struct piece *piece);
+enum port_start iocp__accept(struct op *op, struct piece *piece);
+enum port_start iocp__connect(struct op *op, struct piece *piece);
+enum port_start iocp__shutdown(struct op *op, struct piece *piece);
+enum port_start iocp__pipe_accept(struct op *op, struct piece *piece);
+enum port_start iocp__ioctl(struct op *op, struct piece *piece);
+
+int iocp__opened_socket(struct op *op, pier_handle *opened);
+int iocp__opened_pipe(struct op *op, pier_handle *opened);
+void iocp__abandon_pipe(struct op *op);
+
+/* A handle for a socket that Pier opened, on the port and in the skip mode; takes the socket, also when it fails. */
+int iocp__adopt_socket(struct poller *poller, SOCKET socket, pier_kind kind, int family, struct handle **handle);
+/* The same for a file or pipe. */
+int iocp__adopt_file(struct poller *poller, HANDLE native, pier_kind kind, struct handle **handle);
+
+/* iocp_event.c: tagged events, kept with the operations' slots. */
+HANDLE iocp__event(struct op *op);
+void iocp__close_events(struct poller *poller);
+
+#endif

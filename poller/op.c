@@ -1,0 +1,478 @@
+#include "hook.h"
+#include "poller.h"
+#include <stdlib.h>
+
+#ifdef PIER_HOOKS
+struct hooks pier_hooks;
+#endif
+
+static struct poller *op__poller(const struct op *op) { return op->handle ? op->handle->poller : op->as.work.poller; }
+
+struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context) {
+  struct op *op = op__of_slot(slab__acquire(&poller->operations));
+  if (!op)
+    return NULL;
+  op->slot.kind = (uint8_t)code;
+  op->slot.detail = 0;
+  op->ready.kind = READY_OPERATION;
+  op->ready.code = 0;
+  op->handle = NULL;
+  op->callback = callback;
+  op->context = context;
+  op->bytes = 0;
+  counter__add(&poller->counters.submitted, 1);
+  return op;
+}
+
+void op__release(struct poller *poller, struct op *op) { slab__release(&poller->operations, &op->slot); }
+
+pier_operation op__id(const struct poller *poller, const struct op *op) {
+  uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_relaxed);
+  return id__make(ID_OPERATION, poller->index, slab__index(&poller->operations, &op->slot), slot__generation(word));
+}
+
+void op__bind(struct op *op, struct handle *handle) {
+  op->handle = handle;
+  port__prepare(op);
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
+  atomic_store_explicit(&op->slot.word, word + 2 * OP_PARTY + OP_KERNEL, memory_order_release);
+}
+
+void op__refuse(struct poller *poller, struct op *op, pier_handle named, int status) {
+  op__mark(op, OP_REFUSED);
+  op->handle = NULL;
+  op->as.refused = named;
+  op->ready.code = (uint32_t)-status;
+  poller__deliver(poller, NULL, &op->ready);
+}
+
+/* Leaves, for so many of the parties. The last one out delivers. */
+static void op__leave(struct op *op, uint64_t parties) {
+  struct poller *poller = op__poller(op);
+  struct handle *handle = op->handle;
+  uint64_t before = atomic_fetch_sub_explicit(&op->slot.word, parties, memory_order_acq_rel);
+  if (((before - parties) & OP_PARTIES) == 0)
+    poller__deliver(poller, handle, &op->ready);
+  /* Otherwise it belongs to those who are left and may be gone already. */
+}
+
+/* ---- Pieces: a large or vectored operation is several system calls, one after the other ---- */
+
+/* Moves on by what one call has done. */
+static void op__advance_data(struct op *op, uint32_t bytes) {
+  struct op_data *data = &op->as.data;
+  size_t left = bytes;
+  op->bytes += bytes;
+  while (data->part < data->count && left >= data->parts[data->part].length - data->part_done) {
+    left -= data->parts[data->part].length - data->part_done;
+    data->part++;
+    data->part_done = 0;
+  }
+  data->part_done += left;
+}
+
+/* Whether a call that succeeded with so many bytes leaves something to ask for. */
+static bool op__goes_on(const struct op *op, uint32_t bytes) {
+  const struct op_data *data = &op->as.data;
+  if (data->part == data->count || bytes == 0)
+    return false;
+  if (op->slot.kind == OP_WRITE)
+    return true; /* all of it, or an error */
+  /* A stream gives what is there. A file goes on until a read was short. */
+  return op->handle->slot.kind == PIER_KIND_FILE && (data->part_done == 0 || bytes == OP_PIECE_BYTES_MAX);
+}
+
+/* Takes in what the system said of one call to read or write. True if there is another to make. */
+static bool op__advance(struct op *op, const struct piece *piece) {
+  struct op_piece asked = op__piece(op);
+  bool reads = op->slot.kind == OP_READ;
+  op->ready.code = piece->code;
+  op__advance_data(op, piece->bytes);
+  if (!piece->code) {
+    if (reads && asked.bytes && !piece->bytes && (op->handle->slot.flags & HANDLE_SOCKET))
+      op__mark(op, OP_END);
+    return op__goes_on(op, piece->bytes);
+  }
+  if (reads && port__is_end(piece->code)) {
+    op->ready.code = 0;
+    op__mark(op, OP_END);
+    return false;
+  }
+  if (reads && port__is_cut(piece->code)) {
+    if (!asked.bytes)
+      op->ready.code = 0; /* a read of nothing that found a message: nothing was cut */
+    return asked.bytes && op->as.data.part < op->as.data.count; /* the message goes on in the next part */
+  }
+  return false;
+}
+
+/* The same for every operation. */
+static bool op__take_in(struct op *op, const struct piece *piece) {
+  if (op->slot.kind == OP_READ || op->slot.kind == OP_WRITE)
+    return op__advance(op, piece);
+  op->ready.code = piece->code;
+  op->bytes += piece->bytes;
+  return op->slot.kind == OP_ACCEPT && piece->code && port__peer_went_away(piece->code);
+}
+
+struct op_piece op__piece(const struct op *op) {
+  const struct op_data *data = &op->as.data;
+  struct op_piece piece = {NULL, 0, data->offset + op->bytes};
+  size_t done = data->part_done;
+  for (uint32_t part = data->part; part < data->count && !piece.bytes; part++, done = 0) {
+    size_t left = data->parts[part].length - done;
+    piece.base = (char *)data->parts[part].base + done;
+    piece.bytes = left < OP_PIECE_BYTES_MAX ? (uint32_t)left : OP_PIECE_BYTES_MAX;
+  }
+  return piece;
+}
+
+/* ---- Launch and settlement ---- */
+
+static bool op__is_ordered(const struct op *op) {
+  return op->slot.kind <= OP_WRITE && (op->handle->slot.flags & HANDLE_ORDERED);
+}
+
+/* Before the call, for afterwards the packet may have been dequeued and the operation be gone. */
+static void op__count(struct op *op) {
+  if (!op__is_ordered(op) || op__is(op, OP_COUNTED))
+    return;
+  op__mark(op, OP_COUNTED);
+  atomic_fetch_add_explicit(&op->handle->pending[op->slot.kind == OP_WRITE], 1, memory_order_seq_cst);
+}
+
+/* A shutdown waits until the writes before it have had their callbacks, or finished inside their calls. */
+static void op__end_parked(struct handle *handle) {
+  if (atomic_load_explicit(&handle->pending[1], memory_order_seq_cst) != 0)
+    return;
+  struct op *op = atomic_exchange_explicit(&handle->parked, NULL, memory_order_seq_cst);
+  struct piece piece = {0, 0};
+  if (!op)
+    return;
+  CHECK(port__submit(op, &piece) == PORT_DONE);
+  op__complete(op, piece.code, 0);
+}
+
+static void op__uncount(struct op *op) {
+  if (!op__is(op, OP_COUNTED))
+    return;
+  op->slot.detail = (uint16_t)(op->slot.detail & ~OP_COUNTED);
+  bool writes = op->slot.kind == OP_WRITE;
+  if (atomic_fetch_sub_explicit(&op->handle->pending[writes], 1, memory_order_seq_cst) == 1 && writes &&
+      atomic_load_explicit(&op->handle->parked, memory_order_seq_cst))
+    op__end_parked(op->handle);
+}
+
+/* True if an earlier operation in the same direction has not had its callback: this one's must not overtake it. */
+static bool op__would_overtake(const struct op *op) {
+  return op__is(op, OP_COUNTED) &&
+         atomic_load_explicit(&op->handle->pending[op->slot.kind == OP_WRITE], memory_order_seq_cst) > 1;
+}
+
+/* Asks whoever has the operation for its end. */
+static void op__ask_system(struct op *op) {
+  struct op *parked = op;
+  if (op->slot.kind == OP_WORK)
+    op__poller(op)->cancel_work(op__poller(op), op);
+  else if (op->slot.kind != OP_SHUTDOWN)
+    port__cancel(op);
+  else if (atomic_compare_exchange_strong(&op->handle->parked, &parked, NULL))
+    op__complete(op, port__cancelled(), 0);
+}
+
+/* The system call went pending: lets go of the operation, and asks for its end if somebody wanted that meanwhile. */
+static void op__submitted(struct op *op) {
+  HOOK(started, op);
+  /* Whoever closes the handle marks it and then cancels; we made the call and now look. One of both sees the other. */
+  bool asked = op->handle && handle__is_closing(op->handle);
+  if (asked)
+    op__ask_system(op);
+  struct poller *poller = op__poller(op);
+  struct handle *handle = op->handle;
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
+  for (;;) {
+    if ((word & OP_CANCEL) && !asked) {
+      asked = true;
+      op__ask_system(op);
+      word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
+    }
+    uint64_t next = (word | OP_STARTED) - OP_PARTY;
+    if (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, next, memory_order_acq_rel, memory_order_acquire))
+      continue;
+    if ((next & OP_PARTIES) == 0)
+      poller__deliver(poller, handle, &op->ready);
+    return;
+  }
+}
+
+/* The kernel is no party any more, by the submitter's own word. False: somebody has believed a packet or an event already. */
+static bool op__claim_here(struct op *op) {
+  return atomic_fetch_and_explicit(&op->slot.word, ~OP_KERNEL, memory_order_acq_rel) & OP_KERNEL;
+}
+
+/* The kernel becomes a party again. Its structure must say "pending" before, or a stray event would be believed. */
+static void op__expect(struct op *op) { atomic_fetch_or_explicit(&op->slot.word, OP_KERNEL, memory_order_acq_rel); }
+
+void op__refuse_bound(struct op *op, int status) {
+  op__mark(op, OP_REFUSED);
+  op->ready.code = (uint32_t)-status;
+  op__claim_here(op);
+  op__leave(op, 2 * OP_PARTY);
+}
+
+/* One shutdown may wait at a time. */
+static void op__park(struct op *op) {
+  struct op *none = NULL;
+  struct handle *handle = op->handle;
+  if (!atomic_compare_exchange_strong(&handle->parked, &none, op)) {
+    op__refuse_bound(op, PIER_EBUSY);
+    return;
+  }
+  op__end_parked(handle);
+  op__submitted(op);
+}
+
+/* The call ended at once: its callback comes with the next turn, or behind those that the port still has. */
+static void op__finished_at_once(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  counter__add(&poller->counters.immediate, 1);
+  if (op__would_overtake(op)) {
+    op__mark(op, OP_SETTLED);
+    op__expect(op);
+    if (port__post(poller, 0, op) || !op__claim_here(op)) {
+      op__submitted(op);
+      return;
+    }
+  }
+  op__uncount(op);
+  op__leave(op, 2 * OP_PARTY);
+}
+
+/* Sees to it that the handle stands where it should. False: a worker has to do it. */
+static bool op__needs_port(struct op *op) {
+  struct handle *handle = op->handle;
+  if (!handle)
+    return false;
+  op__count(op);
+  uint32_t state = atomic_load_explicit(&handle->state, memory_order_acquire);
+  if (state == PIER_STATE_FRESH)
+    handle__associate(handle);
+  return state != PIER_STATE_BLOCKING;
+}
+
+void op__launch(struct op *op) {
+  HOOK(before_launch, op);
+  struct handle *handle = op->handle;
+  struct poller *poller = op__poller(op);
+  if (op->slot.kind == OP_SHUTDOWN) {
+    op__park(op);
+    return;
+  }
+  if (!op__needs_port(op)) {
+    poller->offload(poller, op);
+    op__submitted(op);
+    return;
+  }
+  for (;;) {
+    struct piece piece = {0, 0};
+    counter__add(&poller->counters.system_calls, 1);
+    if (port__submit(op, &piece) == PORT_PENDING || !op__claim_here(op)) {
+      op__submitted(op);
+      return;
+    }
+    uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
+    if (!op__take_in(op, &piece) || (word & OP_CANCEL) || handle__is_closing(handle))
+      break;
+    port__prepare(op);
+    op__expect(op);
+  }
+  op__finished_at_once(op);
+}
+
+/* Takes the kernel's mark off, if the operation is as the caller thinks. Everything is read while the word says that it stands; if
+   the slot changes hands meanwhile the exchange fails. */
+static bool op__claim_as(struct op *op, const struct handle *carrier, bool by_event) {
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
+  do {
+    if (!(word & OP_KERNEL) || op__is(op, OP_EVENT) != by_event || !port__is_final(op))
+      return false;
+    if (!by_event && carrier != (op->slot.kind == OP_PIPE_ACCEPT ? op->as.pipe_accept.instance : op->handle))
+      return false;
+  } while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, word & ~OP_KERNEL, memory_order_acq_rel, memory_order_acquire));
+  return true;
+}
+
+bool op__claim(struct op *op, const struct handle *handle) { return op__claim_as(op, handle, false); }
+bool op__claim_event(struct op *op) { return op__claim_as(op, NULL, true); }
+
+void op__settle(struct op *op, uint32_t code, uint32_t bytes) {
+  if (!op__is(op, OP_SETTLED)) {
+    struct piece piece = {code, bytes};
+    bool more = op__take_in(op, &piece);
+    uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
+    if (more && !(word & OP_CANCEL) && !handle__is_closing(op->handle)) {
+      port__prepare(op);
+      /* The kernel's party stays, and we are the submitter now. A canceller who comes in between leaves its mark, and
+         op__submitted() finds it. */
+      while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, ((word | OP_KERNEL) & ~OP_STARTED) + OP_PARTY,
+                                                    memory_order_acq_rel, memory_order_acquire)) {
+      }
+      op__launch(op);
+      return;
+    }
+  }
+  op__leave(op, OP_PARTY);
+}
+
+void op__complete(struct op *op, uint32_t code, uint32_t bytes) {
+  uint64_t before = atomic_fetch_and_explicit(&op->slot.word, ~OP_KERNEL, memory_order_acq_rel);
+  CHECK(before & OP_KERNEL);
+  if (op->handle) {
+    op__settle(op, code, bytes);
+    return;
+  }
+  op->ready.code = code;
+  op__leave(op, OP_PARTY);
+}
+
+/* ---- Cancelling ---- */
+
+/* The canceller is a party of the operation. */
+static int op__ask(struct poller *poller, struct op *op, uint64_t before) {
+  int status = PIER_OK;
+  counter__add(&poller->counters.cancels, 1);
+  HOOK(cancelling, op);
+  if (op->slot.kind == OP_WORK)
+    status = poller->cancel_work(poller, op);
+  else if (before & OP_STARTED)
+    op__ask_system(op);
+  op__leave(op, OP_PARTY);
+  return status;
+}
+
+int op__cancel(struct poller *poller, pier_operation id, uint64_t why) {
+  struct slot *slot = slab__at(&poller->operations, id__slot(id));
+  if (!slot)
+    return PIER_ENOENT;
+  uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+  do {
+    if (slot__generation(word) != id__generation(id) || !(word & OP_PARTIES))
+      return PIER_ENOENT;
+    if ((word & OP_CANCEL) && op__of_slot(slot)->slot.kind != OP_WORK)
+      return PIER_OK;
+  } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, (word | OP_CANCEL | why) + OP_PARTY, memory_order_acq_rel,
+                                                  memory_order_acquire));
+  return op__ask(poller, op__of_slot(slot), word);
+}
+
+/* Holds the operation in a slot, if there is one in flight, so that it can be looked at. */
+static bool op__hold(struct slot *slot) {
+  uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+  do {
+    if (!(word & OP_PARTIES))
+      return false;
+  } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word + OP_PARTY, memory_order_acq_rel, memory_order_acquire));
+  return true;
+}
+
+void op__cancel_each(struct poller *poller, const struct handle *handle) {
+  uint32_t made = atomic_load_explicit(&poller->operations.slots_made, memory_order_acquire);
+  for (uint32_t i = 0; i < made; i++) {
+    struct slot *slot = slab__at(&poller->operations, i);
+    if (!op__hold(slot))
+      continue;
+    struct op *op = op__of_slot(slot);
+    if (op->handle != handle) {
+      op__leave(op, OP_PARTY);
+      continue;
+    }
+    uint64_t before = atomic_fetch_or_explicit(&slot->word, OP_CANCEL, memory_order_acq_rel);
+    if (before & OP_CANCEL)
+      op__leave(op, OP_PARTY);
+    else
+      op__ask(poller, op, before);
+  }
+}
+
+int op__asked_to_end(const struct op *op) {
+  uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_acquire);
+  if (!(word & OP_CANCEL))
+    return PIER_OK;
+  return word & OP_TIMED_OUT ? PIER_ETIMEDOUT : PIER_ECANCELED;
+}
+
+int pier_cancel(pier_operation operation) {
+  if (operation == 0 || id__kind(operation) != ID_OPERATION)
+    return PIER_EINVAL;
+  struct poller *poller = poller__of(operation, ID_OPERATION);
+  return poller ? op__cancel(poller, operation, 0) : PIER_ENOENT;
+}
+
+/* ---- The result ---- */
+
+static int op__status(const struct op *op, uint64_t word) {
+  if (op__is(op, OP_REFUSED))
+    return -(int)op->ready.code;
+  if (op->slot.kind == OP_WORK && !op->ready.code)
+    return op->as.work.status;
+  if (!op->ready.code)
+    return PIER_OK;
+  if (op->handle && handle__is_closing(op->handle))
+    return PIER_ECLOSED;
+  if (port__is_cancelled(op->ready.code))
+    return word & OP_TIMED_OUT ? PIER_ETIMEDOUT : PIER_ECANCELED;
+  return pier_error_from_system(op->ready.code);
+}
+
+static void op__finish_data(struct op *op) {
+  struct op_data *data = &op->as.data;
+  if (op__is(op, OP_SEQUENTIAL)) {
+    /* The whole length was taken at the submit. What was not moved is given back, unless somebody has gone on from there. */
+    uint64_t end = data->offset;
+    for (uint32_t part = 0; part < data->count; part++)
+      end += data->parts[part].length;
+    if (data->offset + op->bytes != end)
+      atomic_compare_exchange_strong(&op->handle->position, &end, data->offset + op->bytes);
+  }
+  if (op__is(op, OP_GATHERED))
+    free(data->one.base);
+  op__uncount(op);
+}
+
+void op__result(struct poller *poller, struct op *op, pier_result *result) {
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
+  bool refused = op__is(op, OP_REFUSED);
+  *result = (pier_result){.loop = poller->loop, .context = op->context, .operation = op__id(poller, op)};
+  result->status = op__status(op, word);
+  result->system_code = refused ? 0 : op->ready.code;
+  result->bytes = op->bytes;
+  result->end = op__is(op, OP_END);
+  if (op->handle)
+    result->handle = handle__id(op->handle);
+  else if (refused && op->slot.kind != OP_WORK)
+    result->handle = op->as.refused;
+  if (refused)
+    return;
+  switch ((enum op_code)op->slot.kind) {
+  case OP_READ:
+  case OP_WRITE:
+    op__finish_data(op);
+    break;
+  case OP_ACCEPT:
+  case OP_CONNECT:
+  case OP_PIPE_ACCEPT:
+    if (result->status == PIER_OK)
+      result->status = port__opened(op, &result->opened);
+    else
+      port__abandon(op);
+    break;
+  case OP_WORK:
+    result->opened = op->as.work.opened;
+    break;
+  case OP_SHUTDOWN:
+  case OP_IOCTL:
+  case OP_POST:
+  case OP_FOREIGN:
+    break; /* nothing of theirs is left */
+  }
+}

@@ -1,0 +1,180 @@
+/* An operation in its slot: everything that the kernel may write to, and who still has a hand in it.
+
+   The lower half of the slot's word counts the *parties* that may still touch the operation: the submitting thread until
+   its system call is settled, the kernel (or a worker) until its packet is dequeued, any canceller while it calls. Whoever
+   leaves last delivers the operation. So it does not matter which of submit, completion, cancel, deadline and close comes
+   first: there is one count and one last party, and the callback cannot come twice, or never, or too early. */
+#ifndef PIER_OP_H
+#define PIER_OP_H
+
+#include "id.h"
+#include "pier_address.h"
+#include "pier_handle.h"
+#include "ready.h"
+#include "slab.h"
+
+struct handle;
+struct op;
+struct poller;
+
+enum op_code {
+  OP_READ = 1,
+  OP_WRITE,
+  OP_ACCEPT,
+  OP_CONNECT,
+  OP_PIPE_ACCEPT,
+  OP_SHUTDOWN,
+  OP_IOCTL,
+  OP_POST,
+  OP_WORK,
+  OP_FOREIGN
+};
+
+/* The word's lower half. */
+#define OP_PARTY ((uint64_t)1)
+#define OP_PARTIES ((uint64_t)0xffff)
+#define OP_KERNEL ((uint64_t)1 << 16)    /* one of the parties is the kernel: a packet is to come, and is believed once */
+#define OP_STARTED ((uint64_t)1 << 17)   /* the system call is settled: a canceller may ask the kernel itself */
+#define OP_CANCEL ((uint64_t)1 << 18)    /* somebody asked for the end */
+#define OP_TIMED_OUT ((uint64_t)1 << 19) /* and it was the deadline */
+
+/* The slot's detail: written before the launch or by the party that completes. */
+enum op_flags {
+  OP_HAS_DEADLINE = 1,
+  OP_POSITIONED = 2, /* the offset is the caller's */
+  OP_GATHERED = 4,   /* the data is a copy of several parts, to be freed */
+  OP_REFUSED = 8,    /* never launched: ready.code is the negated status */
+  OP_END = 16,       /* the file or stream has ended */
+  OP_SETTLED = 32,   /* its bytes are counted: the packet only keeps its place in the order */
+  OP_SEQUENTIAL = 64, /* a file's own position was taken and moved by the whole length */
+  OP_EVENT = 128,     /* completes through a tagged event, not through the port's association */
+  OP_COUNTED = 256,   /* among the handle's pending ones */
+  OP_YIELDS = 512     /* work that looks now and then whether it is asked to end */
+};
+
+/* What is to be moved, and how far it is. */
+struct op_data {
+  const pier_buffer *parts;
+  pier_buffer one; /* where the single-buffer forms keep their part */
+  uint64_t offset;
+  size_t part_done; /* bytes of the current part that are through */
+  uint32_t count;
+  uint32_t part;
+};
+
+struct op_accept {
+  uintptr_t socket;      /* AcceptEx: the socket that will be the connection */
+  uint8_t addresses[88]; /* AcceptEx writes both here: 2 * (28 + 16) bytes for IPv6 */
+};
+
+struct op_pipe_accept {
+  struct handle *instance; /* the pipe instance that waits for a client */
+};
+
+struct op_connect {
+  pier_address address;
+};
+
+struct op_ioctl {
+  const void *input;
+  void *output;
+  size_t input_bytes;
+  size_t output_bytes;
+  uint32_t code;
+  uint32_t returned; /* for calls that want a place for a count */
+};
+
+struct op_work {
+  struct poller *poller; /* work has no handle that leads there */
+  int (*run)(struct op *op);
+  int status;
+  pier_handle opened;
+  uintptr_t argument[4];
+};
+
+struct op_foreign {
+  pier_packet packet;
+};
+
+struct op {
+  struct slot slot;     /* kind: enum op_code; flags: a worker's (work.h); detail: enum op_flags */
+  struct ready ready;   /* code: the system's code */
+  uintptr_t system[4];  /* the kernel's own structure: OVERLAPPED on Windows */
+  struct handle *handle;
+  pier_callback callback;
+  void *context;
+  size_t bytes;
+  union {
+    struct op_data data;
+    struct op_accept accept;
+    struct op_pipe_accept pipe_accept;
+    struct op_connect connect;
+    struct op_ioctl ioctl;
+    struct op_work work;
+    struct op_foreign foreign;
+    pier_handle refused; /* the id that the refused operation named */
+  } as;
+};
+
+_Static_assert(sizeof(struct op) <= 192, "an operation's slot is at most 192 bytes");
+
+static inline bool op__is(const struct op *op, unsigned flags) { return (op->slot.detail & flags) != 0; }
+static inline void op__mark(struct op *op, unsigned flags) { op->slot.detail = (uint16_t)(op->slot.detail | flags); }
+
+static inline struct op *op__of_ready(struct ready *ready) { return (struct op *)(void *)((char *)ready - offsetof(struct op, ready)); }
+
+/* A single call moves at most this much: the system's lengths are 32 bits. */
+#define OP_PIECE_BYTES_MAX ((uint32_t)1 << 30)
+
+/* What the next call of a read or write is about. */
+struct op_piece {
+  char *base;
+  uint32_t bytes;
+  uint64_t offset;
+};
+struct op_piece op__piece(const struct op *op);
+
+/* A slot for an operation, with the submitting party in it; null for want of one. */
+struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context);
+/* Void from here on. */
+void op__release(struct poller *poller, struct op *op);
+
+pier_operation op__id(const struct poller *poller, const struct op *op);
+
+/* Takes the operation on `handle`, which has been entered (or on none: work, whose arguments are set). From here on its parties are two: the caller and the kernel. */
+void op__bind(struct op *op, struct handle *handle);
+
+/* Starts it and settles the submitting party; the operation is the others' when this returns. */
+void op__launch(struct op *op);
+
+/* Instead of a launch: the callback comes with `status`. */
+void op__refuse(struct poller *poller, struct op *op, pier_handle named, int status);
+
+/* The same for one that is bound, in place of the launch. */
+void op__refuse_bound(struct op *op, int status);
+
+/* True if a packet with this handle's key can be this operation's: it is in flight there, and is now believed, this once. */
+bool op__claim(struct op *op, const struct handle *handle);
+/* The same for an event instead of a packet; only one that waits for its event, and has ended, can be claimed. */
+bool op__claim_event(struct op *op);
+/* The kernel's party, claimed, has said how it ended: goes on with the next piece, or leaves. */
+void op__settle(struct op *op, uint32_t code, uint32_t bytes);
+/* Both, for whoever stands in for the kernel: a worker, a wait for an event, the end of a parked shutdown. */
+void op__complete(struct op *op, uint32_t code, uint32_t bytes);
+
+/* Asks for the end of the operation `id` of this poller; `why` is 0 or OP_TIMED_OUT. Statuses as pier_cancel(). */
+int op__cancel(struct poller *poller, pier_operation id, uint64_t why);
+
+/* Asks for the end of every operation of a handle, one by one. */
+void op__cancel_each(struct poller *poller, const struct handle *handle);
+
+/* Whether somebody asked for the end of an operation in flight: PIER_OK, or the status that says so. */
+int op__asked_to_end(const struct op *op);
+
+/* What the callback is told. The operation is through: a short read gives its part of the position back, copies are freed,
+   what it opened is made ready or abandoned. */
+void op__result(struct poller *poller, struct op *op, pier_result *result);
+
+static inline struct op *op__of_slot(struct slot *slot) { return (struct op *)(void *)slot; }
+
+#endif

@@ -1,0 +1,126 @@
+/* The poller: one completion port, the handles on it and the operations in flight; and the seam to the system.
+
+   Nothing here runs a callback. What is due is delivered: to the turn that the thread is in, or to the inbox. */
+#ifndef PIER_POLLER_H
+#define PIER_POLLER_H
+
+#include "handle.h"
+#include "inbox.h"
+#include "turn.h"
+
+/* Counts since the loop was opened; relaxed, for metrics only. */
+struct counters {
+  _Atomic uint64_t waits, packets, foreign, dropped, wakes, batch_max;
+  _Atomic uint64_t submitted, completed, immediate, system_calls, cancels, hand_overs, events;
+};
+
+static inline void counter__add(_Atomic uint64_t *counter, uint64_t n) { atomic_fetch_add_explicit(counter, n, memory_order_relaxed); }
+
+struct poller {
+  pier_loop *loop; /* for results; nothing here looks into it */
+  uint32_t index;  /* in the table that ids lead through */
+  struct slab operations;
+  struct slab handles;
+  struct inbox inbox;
+  struct mutex associating;
+  _Atomic uint32_t wake_posted;   /* at most one wake packet is on the port */
+  _Atomic uint32_t handles_ending; /* closing handles whose end has not run */
+  pier_packet_callback on_packet;
+  void *packet_context;
+  bool pooled; /* several threads: one in a turn is not the one that waits on the port */
+  /* What the room above lends: */
+  int (*cancel_work)(struct poller *poller, struct op *op);
+  void (*offload)(struct poller *poller, struct op *op); /* has a worker run a blocking operation */
+  uintptr_t port;
+  bool port_borrowed;
+  void *events; /* the event path's, one per operation slot, when there is need of it */
+  struct counters counters;
+};
+
+struct poller_limits {
+  uint32_t operations_max;
+  uint32_t handles_max;
+  bool use_port;
+  pier_native port;
+};
+
+int poller__open(struct poller *poller, pier_loop *loop, const struct poller_limits *limits);
+/* Only when nothing is alive. */
+void poller__close(struct poller *poller);
+
+/* The poller that an id leads to, if the id is of that kind and the loop is open; else null. */
+struct poller *poller__of(uint64_t id, unsigned kind);
+
+/* Has something run: on the handle's strand, if it has one. */
+void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready);
+/* The same without a strand, or when the strand is the caller's already. */
+void poller__enqueue(struct poller *poller, struct ready *ready);
+/* Makes the loop look at its timers. */
+void poller__tell(struct poller *poller);
+/* Puts a wake packet on the port, unless one is there. */
+void poller__wake(struct poller *poller);
+
+/* Waits on the port and delivers what the packets stand for. */
+void poller__wait(struct poller *poller, uint64_t timeout_ns);
+/* One packet from wherever it was dequeued. False: it is not Pier's and goes back to the host. */
+bool poller__packet(struct poller *poller, const pier_packet *packet);
+
+/* ---- The seam: the functions that have a body per system ---- */
+
+#define PORT_BATCH 128
+/* The key of wake packets; no handle's, for a handle's key has its kind in it. */
+#define PORT_WAKE_KEY ((uintptr_t)1)
+
+enum port_start { PORT_PENDING, PORT_DONE };
+
+/* What the kernel said of one call or packet. */
+struct piece {
+  uint32_t code;  /* the system's code, 0 for success */
+  uint32_t bytes;
+};
+
+int port__open(struct poller *poller, const struct poller_limits *limits);
+void port__close(struct poller *poller);
+/* PIER_OK; PIER_EBUSY if the handle is on another port; or another failure. */
+int port__associate(struct handle *handle);
+int port__disassociate(struct handle *handle);
+/* Marks the kernel's structure as pending. */
+void port__prepare(struct op *op);
+/* Makes the system call. PORT_DONE: it ended there, `piece` says how, and no packet will come. */
+enum port_start port__submit(struct op *op, struct piece *piece);
+/* For a handle that blocks: the same on a worker thread, to its end. */
+void port__block(struct op *op, struct piece *piece);
+/* Has that thread's blocking call return. */
+void port__interrupt(struct op *op, struct thread *thread);
+/* Asks the kernel for the end of one operation that is pending. */
+void port__cancel(struct op *op);
+/* Asks for the end of all operations of a handle that is Pier's alone; false: they have to be asked one by one. */
+bool port__cancel_all(struct handle *handle);
+/* Dequeues up to `max` packets, in the layout of pier_packet. */
+size_t port__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns);
+/* Queues a packet that names no handle (a wake), or an operation's own. False: the system has no memory for it. */
+bool port__post(struct poller *poller, uintptr_t key, struct op *op);
+/* Whether the kernel has said its last word on an operation, so that a packet for it can be believed; and that word. */
+bool port__is_final(struct op *op);
+void port__read_packet(const pier_packet *packet, struct op *op, struct piece *piece);
+/* Whether this code, on this operation, is an end of file; whether it is only a message's cut; whether it was a cancel. */
+bool port__is_end(uint32_t code);
+bool port__is_cut(uint32_t code);
+bool port__is_cancelled(uint32_t code);
+/* The system's codes for a cancelled operation and for want of memory. */
+uint32_t port__cancelled(void);
+uint32_t port__no_memory(void);
+/* "iocp", "uring" ... */
+const char *port__name(void);
+/* Whether an accept that failed with this code goes on with the next connection. */
+bool port__peer_went_away(uint32_t code);
+/* What an accept or connect has opened, ready for use; the status if it cannot be had. */
+int port__opened(struct op *op, pier_handle *opened);
+/* What a failed accept or connect leaves behind. */
+void port__abandon(struct op *op);
+/* Closes the system's handle. */
+void port__shut(struct handle *handle);
+/* Finds out what a registered handle is, and how it stands. */
+int port__examine(struct handle *handle, const pier_register_options *options);
+
+#endif

@@ -1,0 +1,102 @@
+#include "slab.h"
+#include "pier_error.h"
+
+/* Memory is put behind the slots in steps of this size: small enough for a small program, large enough that a busy one
+   does not notice. */
+#define STEP_BYTES ((size_t)256 * 1024)
+
+int slab__open(struct slab *slab, size_t slot_bytes, uint32_t slots_max) {
+  slab->slot_bytes = slot_bytes;
+  slab->slots_max = slots_max;
+  atomic_init(&slab->slots_made, 0);
+  atomic_init(&slab->slots_used, 0);
+  atomic_init(&slab->free_head, 0);
+  mutex__init(&slab->growth);
+  slab->base = memory__reserve(slot_bytes * slots_max);
+  return slab->base ? PIER_OK : PIER_ENOMEM;
+}
+
+void slab__close(struct slab *slab) {
+  memory__release(slab->base, slab->slot_bytes * slab->slots_max);
+  slab->base = NULL;
+  mutex__destroy(&slab->growth);
+}
+
+static struct slot *slab__slot(struct slab *slab, uint32_t index) {
+  return (struct slot *)(void *)(slab->base + (size_t)index * slab->slot_bytes);
+}
+
+/* Links a chain of free slots, first to last, before the present head. */
+static void slab__push(struct slab *slab, struct slot *first, struct slot *last) {
+  uint64_t head = atomic_load_explicit(&slab->free_head, memory_order_relaxed);
+  uint64_t next;
+  do {
+    atomic_store_explicit(&last->free_next, (uint32_t)head, memory_order_relaxed);
+    next = ((head >> 32) + 1) << 32 | (slab__index(slab, first) + 1);
+  } while (!atomic_compare_exchange_weak_explicit(&slab->free_head, &head, next, memory_order_release, memory_order_relaxed));
+}
+
+static struct slot *slab__pop(struct slab *slab) {
+  uint64_t head = atomic_load_explicit(&slab->free_head, memory_order_acquire);
+  for (;;) {
+    if (!(uint32_t)head)
+      return NULL;
+    struct slot *slot = slab__slot(slab, (uint32_t)head - 1);
+    /* Another thread may have taken this slot meanwhile: then the link is stale, but it is memory, and the count in the
+       head has moved on, so the exchange fails. */
+    uint32_t link = atomic_load_explicit(&slot->free_next, memory_order_relaxed);
+    uint64_t next = ((head >> 32) + 1) << 32 | link;
+    if (atomic_compare_exchange_weak_explicit(&slab->free_head, &head, next, memory_order_acquire, memory_order_acquire))
+      return slot;
+  }
+}
+
+/* Puts memory behind some more slots and keeps the first of them for the caller. */
+static struct slot *slab__grow(struct slab *slab) {
+  mutex__lock(&slab->growth);
+  struct slot *slot = slab__pop(slab); /* somebody may have grown it, or released one, while we waited */
+  uint32_t made = atomic_load_explicit(&slab->slots_made, memory_order_relaxed);
+  if (!slot && made < slab->slots_max) {
+    size_t have_bytes = ((size_t)made * slab->slot_bytes + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
+    size_t all_bytes = (size_t)slab->slots_max * slab->slot_bytes;
+    size_t want_bytes = have_bytes + STEP_BYTES < all_bytes ? have_bytes + STEP_BYTES : all_bytes;
+    if (want_bytes == have_bytes || memory__commit(slab->base + have_bytes, want_bytes - have_bytes)) {
+      uint32_t end = (uint32_t)(want_bytes / slab->slot_bytes);
+      for (uint32_t i = made + 1; i + 1 < end; i++)
+        atomic_store_explicit(&slab__slot(slab, i)->free_next, i + 2, memory_order_relaxed);
+      atomic_store_explicit(&slab->slots_made, end, memory_order_release);
+      if (end > made + 1)
+        slab__push(slab, slab__slot(slab, made + 1), slab__slot(slab, end - 1));
+      slot = slab__slot(slab, made);
+    }
+  }
+  mutex__unlock(&slab->growth);
+  return slot;
+}
+
+struct slot *slab__acquire(struct slab *slab) {
+  struct slot *slot = slab__pop(slab);
+  if (!slot)
+    slot = slab__grow(slab);
+  if (slot)
+    atomic_fetch_add_explicit(&slab->slots_used, 1, memory_order_relaxed);
+  return slot;
+}
+
+void slab__release(struct slab *slab, struct slot *slot) {
+  uint32_t generation = slot__generation(atomic_load_explicit(&slot->word, memory_order_relaxed));
+  atomic_store_explicit(&slot->word, (uint64_t)(uint32_t)(generation + 1) << 32, memory_order_release);
+  slab__push(slab, slot, slot);
+  /* Last, so that a count of 0 says that all slots are back. */
+  atomic_fetch_sub_explicit(&slab->slots_used, 1, memory_order_release);
+}
+
+struct slot *slab__find(struct slab *slab, uintptr_t address) {
+  uintptr_t base = (uintptr_t)slab->base;
+  if (address < base)
+    return NULL;
+  uintptr_t distance = address - base;
+  if (distance % slab->slot_bytes != 0 || distance / slab->slot_bytes >= slab->slots_max)
+    return NULL;
+  return slab__at(slab, (uint32_t)(distance / slab->slot_bytes));
+}

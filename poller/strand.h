@@ -1,0 +1,31 @@
+/* A strand: what is due on one handle, run by one thread at a time in the order in which it became due.
+
+   One word. Idle, or running with a stack of what has come meanwhile. Whoever brings something to an idle strand runs
+   it; whoever finds it running leaves it there and goes on. Nobody ever waits or spins. */
+#ifndef PIER_STRAND_H
+#define PIER_STRAND_H
+
+#include "ready.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct strand {
+  _Atomic uintptr_t word;  /* STRAND_IDLE, or the latest of what waits (0: none) while a thread runs the strand */
+  struct ready *turned;    /* what was taken off the stack and turned to its order; the running thread's */
+};
+
+#define STRAND_IDLE ((uintptr_t)1)
+
+static inline void strand__init(struct strand *strand) {
+  atomic_init(&strand->word, STRAND_IDLE);
+  strand->turned = NULL;
+}
+
+/* True: the strand was idle, it is now the caller's, who has to see to it that `ready` is run and then calls strand__next().
+   False: left to the thread that runs the strand. */
+bool strand__enter(struct strand *strand, struct ready *ready);
+
+/* Called when what was run is through: the next to run, or null, and the strand is idle again. */
+struct ready *strand__next(struct strand *strand);
+
+#endif

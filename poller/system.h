@@ -1,0 +1,58 @@
+/* What the library needs of an operating system besides I/O: memory by address, locks, threads, the clock.
+   One body per system (system_win.c, ...); everything above is written once. */
+#ifndef PIER_SYSTEM_H
+#define PIER_SYSTEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Room for the system's own lock; zero bytes are an open lock everywhere. */
+struct mutex {
+  uintptr_t words[6];
+};
+
+struct condition {
+  uintptr_t words[8];
+};
+
+void mutex__init(struct mutex *mutex);
+void mutex__lock(struct mutex *mutex);
+void mutex__unlock(struct mutex *mutex);
+void mutex__destroy(struct mutex *mutex);
+
+void condition__init(struct condition *condition);
+/* Spurious returns are allowed, as everywhere: wait for a state, in a loop. */
+void condition__wait(struct condition *condition, struct mutex *mutex);
+/* False when the time was up. */
+bool condition__wait_for(struct condition *condition, struct mutex *mutex, uint64_t timeout_ns);
+void condition__signal(struct condition *condition);
+void condition__broadcast(struct condition *condition);
+void condition__destroy(struct condition *condition);
+
+struct thread {
+  uintptr_t native;
+};
+
+/* PIER_OK, or the status for what the system said. */
+int thread__start(struct thread *thread, void (*run)(void *argument), void *argument);
+void thread__join(struct thread *thread);
+void thread__yield(void);
+/* A number that no other living thread has; never 0. */
+uint64_t thread__self(void);
+
+/* Address space without memory behind it; null if there is none. */
+void *memory__reserve(size_t bytes);
+/* Puts zeroed memory behind a part of it. */
+bool memory__commit(void *address, size_t bytes);
+void memory__release(void *address, size_t bytes);
+
+uint64_t clock__now_ns(void);
+
+/* Ends the process with the sentence on standard error: for what may never happen and must not go on. */
+_Noreturn void system__die(const char *sentence, const char *file, int line);
+
+/* An assertion that stays on in release; one fact each. */
+#define CHECK(fact) ((fact) ? (void)0 : system__die(#fact, __FILE__, __LINE__))
+
+#endif

@@ -1,0 +1,35 @@
+/* The loop, for those who work in it. */
+#ifndef PIER_LOOP_INTERNAL_H
+#define PIER_LOOP_INTERNAL_H
+
+#include "pier_loop.h"
+#include "pool.h"
+#include "timers.h"
+#include "work.h"
+
+struct pier_loop {
+  struct poller poller;
+  struct timers timers;
+  struct workers workers;
+  struct pool pool; /* of threads; none when the loop is driven */
+  _Atomic uint64_t driver;  /* the thread in pier_loop_run(), 0: none */
+  _Atomic uint32_t stopped; /* pier_loop_stop() was called */
+  _Atomic uint64_t holds;
+  _Atomic uint64_t turns;
+};
+
+static inline struct poller *loop__poller(pier_loop *loop) { return &loop->poller; }
+static inline struct timers *loop__timers(pier_loop *loop) { return &loop->timers; }
+static inline struct workers *loop__workers(pier_loop *loop) { return &loop->workers; }
+
+/* Begins an operation on a handle: the operation, bound to the handle, which is entered. Null if there is nothing to launch:
+   *id is then what the caller returns (0: no slot; otherwise the refusal's callback will come). */
+struct op *loop__begin(pier_handle handle, enum op_code code, pier_callback callback, void *context, pier_operation *id);
+
+/* Refuses what was begun: the callback comes with `status`. */
+pier_operation loop__refuse(struct op *op, int status);
+
+/* Arms the deadline and launches what was begun. */
+pier_operation loop__launch(pier_loop *loop, struct op *op, uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,113 @@
+#include "pool.h"
+#include "run.h"
+#include <stdlib.h>
+
+/* Under the lock: leads until something is due. */
+static void pool__lead(struct pool *pool, pier_loop *loop, struct turn *turn) {
+  pool->led = true;
+  mutex__unlock(&pool->lock);
+  run__gather(loop, turn, UINT64_MAX);
+  atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
+  mutex__lock(&pool->lock);
+  pool->led = false;
+  ready_list__move(&pool->line, &turn->ready);
+}
+
+/* Under the lock: runs what is at the front of the line. */
+static void pool__work(struct pool *pool, pier_loop *loop, struct turn *turn) {
+  struct ready *ready = ready_list__take(&pool->line);
+  /* Before it runs, for it may take long: somebody else for the rest of the line, or for the port. */
+  if (pool->free && (pool->line.first || !pool->led))
+    condition__signal(&pool->changed);
+  pool->running++;
+  mutex__unlock(&pool->lock);
+  run__one(loop, ready);
+  mutex__lock(&pool->lock);
+  pool->running--;
+  ready_list__move(&pool->line, &turn->ready);
+  if (!pool->line.first && !pool->running)
+    condition__broadcast(&pool->quiet);
+}
+
+static void pool__main(void *argument) {
+  pier_loop *loop = argument;
+  struct pool *pool = &loop->pool;
+  struct turn turn;
+  turn__begin(&turn, &loop->poller);
+  mutex__lock(&pool->lock);
+  while (!pool->stopping) {
+    if (pool->line.first) {
+      pool__work(pool, loop, &turn);
+    } else if (!pool->led) {
+      pool__lead(pool, loop, &turn);
+    } else {
+      pool->free++;
+      condition__wait(&pool->changed, &pool->lock);
+      pool->free--;
+    }
+  }
+  mutex__unlock(&pool->lock);
+  turn__end(&turn);
+}
+
+void pool__look(struct pool *pool) {
+  mutex__lock(&pool->lock);
+  condition__broadcast(&pool->quiet);
+  mutex__unlock(&pool->lock);
+}
+
+static void pool__join(struct pool *pool, pier_loop *loop, uint32_t started) {
+  mutex__lock(&pool->lock);
+  pool->stopping = true;
+  condition__broadcast(&pool->changed);
+  mutex__unlock(&pool->lock);
+  poller__tell(&loop->poller);
+  for (uint32_t i = 0; i < started; i++)
+    thread__join(&pool->threads[i]);
+}
+
+static void pool__free(struct pool *pool) {
+  condition__destroy(&pool->quiet);
+  condition__destroy(&pool->changed);
+  mutex__destroy(&pool->lock);
+  free(pool->threads);
+}
+
+int pool__open(struct pool *pool, pier_loop *loop, uint32_t count) {
+  *pool = (struct pool){.count = count};
+  mutex__init(&pool->lock);
+  condition__init(&pool->changed);
+  condition__init(&pool->quiet);
+  pool->threads = count ? calloc(count, sizeof *pool->threads) : NULL;
+  int status = count && !pool->threads ? PIER_ENOMEM : PIER_OK;
+  for (uint32_t i = 0; i < count && status == PIER_OK; i++) {
+    status = thread__start(&pool->threads[i], pool__main, loop);
+    if (status != PIER_OK)
+      pool__join(pool, loop, i);
+  }
+  if (status != PIER_OK)
+    pool__free(pool);
+  return status;
+}
+
+void pool__close(struct pool *pool, pier_loop *loop) {
+  pool__join(pool, loop, pool->count);
+  pool__free(pool);
+}
+
+bool pool__wait(struct pool *pool, pier_loop *loop, uint64_t timeout_ns) {
+  uint64_t deadline_ns = pier_deadline_in(timeout_ns);
+  bool in_time = true;
+  mutex__lock(&pool->lock);
+  while (in_time && !atomic_load(&loop->stopped) && (pool->running || pool->line.first || pier_loop_alive(loop))) {
+    uint64_t now_ns = clock__now_ns();
+    if (deadline_ns == PIER_NO_DEADLINE)
+      condition__wait(&pool->quiet, &pool->lock);
+    else if (now_ns < deadline_ns)
+      condition__wait_for(&pool->quiet, &pool->lock, deadline_ns - now_ns);
+    else
+      in_time = false;
+  }
+  mutex__unlock(&pool->lock);
+  return in_time;
+}

@@ -1,0 +1,35 @@
+/* The loop's own poller threads.
+
+   One of them at a time waits on the port (the leader); what it dequeues goes into one line, in the order of the port, and any
+   thread that is free takes from its front. So the completions of one handle reach its strand in their order, which no number
+   of threads that wait on a port side by side could promise; nobody is held up by a long callback, because whoever takes
+   something sees to it that another one leads; and timers have one thread to wait for them. */
+#ifndef PIER_POOL_H
+#define PIER_POOL_H
+
+#include "ready.h"
+#include "system.h"
+
+struct pier_loop;
+
+struct pool {
+  struct mutex lock;
+  struct condition changed;
+  struct condition quiet;   /* for those who wait until nothing is alive */
+  struct ready_list line;
+  struct thread *threads;
+  uint32_t count;
+  uint32_t free;    /* threads that wait for something to do */
+  uint32_t running; /* threads in callbacks */
+  bool led;
+  bool stopping;
+};
+
+int pool__open(struct pool *pool, struct pier_loop *loop, uint32_t count);
+void pool__close(struct pool *pool, struct pier_loop *loop);
+/* Waits until nothing is alive, the loop is stopped, or the time is up (false). */
+bool pool__wait(struct pool *pool, struct pier_loop *loop, uint64_t timeout_ns);
+/* Has those who wait look again. */
+void pool__look(struct pool *pool);
+
+#endif

@@ -1,0 +1,112 @@
+#include "run.h"
+
+/* What follows on a strand waits behind what was due before it, so that no handle keeps the others out. */
+static void run__strand(struct poller *poller, struct handle *handle) {
+  struct ready *next = strand__next(&handle->strand);
+  if (next)
+    poller__enqueue(poller, next);
+}
+
+static void run__close(struct poller *poller, struct ready *ready) {
+  struct handle *handle = handle__of_closing(ready);
+  pier_callback callback;
+  pier_result result;
+  (void)poller;
+  /* The last of its strand: nothing can come behind it, for nothing is in flight. */
+  handle__end(handle, &callback, &result);
+  if (callback)
+    callback(&result);
+}
+
+static void run__foreign(struct poller *poller, struct op *op) {
+  struct handle *handle = op->handle;
+  pier_packet packet = op->as.foreign.packet;
+  pier_packet_callback callback = handle ? handle->on_foreign : poller->on_packet;
+  void *context = handle ? handle->foreign_context : poller->packet_context;
+  pier_handle id = handle ? handle__id(handle) : 0;
+  if (handle)
+    handle__leave(handle);
+  op__release(poller, op);
+  callback(poller->loop, id, &packet, context);
+  if (handle)
+    run__strand(poller, handle);
+}
+
+static void run__operation(pier_loop *loop, struct op *op) {
+  struct poller *poller = &loop->poller;
+  struct handle *handle = op->handle;
+  pier_callback callback = op->callback;
+  pier_result result;
+  op__result(poller, op, &result);
+  if (op__is(op, OP_HAS_DEADLINE))
+    timers__forget_deadline(&loop->timers);
+  /* Out of the count before the callback: in it the handle may be idle, to be detached for instance. */
+  if (handle)
+    handle__leave(handle);
+  op__release(poller, op);
+  counter__add(&poller->counters.completed, 1);
+  if (callback)
+    callback(&result);
+  else if (result.opened)
+    pier_close(result.opened, NULL, NULL); /* nobody wants it */
+  if (handle)
+    run__strand(poller, handle);
+}
+
+void run__one(pier_loop *loop, struct ready *ready) {
+  switch ((enum ready_kind)ready->kind) {
+  case READY_OPERATION: {
+    struct op *op = op__of_ready(ready);
+    if (op->slot.kind == OP_FOREIGN)
+      run__foreign(&loop->poller, op);
+    else
+      run__operation(loop, op);
+    break;
+  }
+  case READY_CLOSE:
+    run__close(&loop->poller, ready);
+    break;
+  case READY_TIMER:
+    timers__run(&loop->timers, ready, loop);
+    break;
+  }
+}
+
+uint32_t run__list(pier_loop *loop, struct turn *turn, uint32_t callbacks_max) {
+  uint32_t ran = 0;
+  struct ready *ready;
+  while (ran < callbacks_max && (ready = ready_list__take(&turn->ready))) {
+    run__one(loop, ready);
+    ran++;
+  }
+  return ran;
+}
+
+static bool run__collect(pier_loop *loop, struct turn *turn) {
+  inbox__drain(&loop->poller.inbox, &turn->ready);
+  timers__expire(&loop->timers);
+  return turn->ready.first != NULL;
+}
+
+void run__gather(pier_loop *loop, struct turn *turn, uint64_t timeout_ns) {
+  struct inbox *inbox = &loop->poller.inbox;
+  if (run__collect(loop, turn)) {
+    poller__wait(&loop->poller, 0);
+    return;
+  }
+  if (!inbox__sleep(inbox)) {
+    /* Something came since: look again before sleeping. */
+    inbox__rise(inbox);
+    if (run__collect(loop, turn))
+      return;
+    if (!inbox__sleep(inbox)) {
+      inbox__rise(inbox);
+      run__collect(loop, turn);
+      return; /* told again: the next turn sleeps, or not */
+    }
+  }
+  uint64_t due_in_ns = timers__due_in_ns(&loop->timers); /* asked for now: who adds an earlier one wakes us */
+  poller__wait(&loop->poller, due_in_ns < timeout_ns ? due_in_ns : timeout_ns);
+  inbox__rise(inbox);
+  run__collect(loop, turn);
+}

@@ -1,0 +1,166 @@
+#include "work.h"
+#include "loop.h"
+#include <stdlib.h>
+
+struct worker {
+  struct workers *workers;
+  struct thread thread;
+  struct op *op; /* what it runs; under the lock */
+};
+
+int workers__open(struct workers *workers, uint32_t workers_max) {
+  *workers = (struct workers){.workers_max = workers_max};
+  workers->workers = calloc(workers_max, sizeof *workers->workers);
+  if (!workers->workers)
+    return PIER_ENOMEM;
+  mutex__init(&workers->lock);
+  condition__init(&workers->work_came);
+  return PIER_OK;
+}
+
+void workers__close(struct workers *workers) {
+  mutex__lock(&workers->lock);
+  workers->stopping = true;
+  mutex__unlock(&workers->lock);
+  condition__broadcast(&workers->work_came);
+  for (uint32_t i = 0; i < workers->started; i++)
+    thread__join(&workers->workers[i].thread);
+  condition__destroy(&workers->work_came);
+  mutex__destroy(&workers->lock);
+  free(workers->workers);
+}
+
+/* ---- On a worker ---- */
+
+static void worker__run(struct op *op) {
+  if (op->slot.kind == OP_WORK) {
+    op->as.work.status = op->as.work.run(op);
+    op__complete(op, 0, 0);
+    return;
+  }
+  struct piece piece = {0, 0};
+  port__block(op, &piece);
+  op__complete(op, piece.code, piece.bytes);
+}
+
+/* Waits for the next piece of work; null when the loop closes. */
+static struct op *worker__next(struct worker *worker) {
+  struct workers *workers = worker->workers;
+  struct ready *ready = NULL;
+  mutex__lock(&workers->lock);
+  worker->op = NULL;
+  while (!(ready = ready_list__take(&workers->line)) && !workers->stopping) {
+    workers->idle++;
+    condition__wait(&workers->work_came, &workers->lock);
+    workers->idle--;
+  }
+  if (ready) {
+    workers->queued--;
+    worker->op = op__of_ready(ready);
+    worker->op->slot.flags = WORK_RUNNING;
+  }
+  mutex__unlock(&workers->lock);
+  return worker->op;
+}
+
+static void worker__main(void *argument) {
+  struct worker *worker = argument;
+  struct op *op;
+  while ((op = worker__next(worker)))
+    worker__run(op);
+}
+
+/* ---- On any thread ---- */
+
+/* Under the lock. One thread more, if all have something to do; if it cannot be had, those that are there will get to it. */
+static bool workers__grow(struct workers *workers) {
+  if (workers->idle >= workers->queued || workers->started == workers->workers_max)
+    return workers->started > 0;
+  struct worker *worker = &workers->workers[workers->started];
+  worker->workers = workers;
+  if (thread__start(&worker->thread, worker__main, worker) == PIER_OK)
+    workers->started++;
+  return workers->started > 0;
+}
+
+void workers__submit(struct poller *poller, struct op *op) {
+  struct workers *workers = loop__workers(poller->loop);
+  mutex__lock(&workers->lock);
+  /* Who cancels marks the operation and then takes the lock: one of both sees the other. */
+  bool runs = op__asked_to_end(op) == PIER_OK;
+  if (runs) {
+    op->slot.flags = WORK_QUEUED;
+    ready_list__append(&workers->line, &op->ready);
+    workers->queued++;
+    runs = workers__grow(workers);
+    if (!runs) {
+      ready_list__take(&workers->line); /* it is alone there: without a worker nothing ever stays in line */
+      workers->queued--;
+      op->slot.flags = WORK_RUNNING;
+    }
+  } else {
+    op->slot.flags = WORK_RUNNING;
+  }
+  mutex__unlock(&workers->lock);
+  if (runs)
+    condition__signal(&workers->work_came);
+  else
+    op__complete(op, op__asked_to_end(op) ? port__cancelled() : port__no_memory(), 0);
+}
+
+/* Under the lock: out of the middle of the line. */
+static void workers__unlink(struct workers *workers, struct ready *wanted) {
+  struct ready_list kept = {NULL, NULL};
+  struct ready *ready;
+  while ((ready = ready_list__take(&workers->line)))
+    if (ready != wanted)
+      ready_list__append(&kept, ready);
+  workers->line = kept;
+  workers->queued--;
+}
+
+int workers__cancel(struct poller *poller, struct op *op) {
+  struct workers *workers = loop__workers(poller->loop);
+  mutex__lock(&workers->lock);
+  enum work_place place = (enum work_place)op->slot.flags;
+  if (place == WORK_QUEUED) {
+    workers__unlink(workers, &op->ready);
+    op->slot.flags = WORK_RUNNING;
+  } else if (place == WORK_RUNNING && op->slot.kind != OP_WORK) {
+    for (uint32_t i = 0; i < workers->started; i++)
+      if (workers->workers[i].op == op)
+        port__interrupt(op, &workers->workers[i].thread);
+  }
+  mutex__unlock(&workers->lock);
+  if (place == WORK_QUEUED)
+    op__complete(op, port__cancelled(), 0);
+  bool deaf = op->slot.kind == OP_WORK && !op__is(op, OP_YIELDS);
+  return place == WORK_RUNNING && deaf ? PIER_EBUSY : PIER_OK;
+}
+
+pier_operation work__start(struct pier_loop *loop, const struct work_plan *plan, uint64_t deadline_ns, pier_callback callback, void *context) {
+  struct poller *poller = loop__poller(loop);
+  struct op *op = op__acquire(poller, OP_WORK, callback, context);
+  if (!op)
+    return 0;
+  op->as.work = (struct op_work){.poller = poller, .run = plan->run};
+  for (size_t i = 0; i < sizeof plan->argument / sizeof plan->argument[0]; i++)
+    op->as.work.argument[i] = plan->argument[i];
+  op->slot.flags = WORK_NEW;
+  if (plan->yields)
+    op__mark(op, OP_YIELDS);
+  op__bind(op, NULL);
+  return loop__launch(loop, op, deadline_ns);
+}
+
+static int work__call(struct op *op) {
+  pier_work_function function = (pier_work_function)op->as.work.argument[0];
+  return function(op->context);
+}
+
+pier_operation pier_work(pier_loop *loop, pier_work_function function, uint64_t deadline_ns, pier_callback callback, void *context) {
+  if (!loop || !function)
+    return 0;
+  struct work_plan plan = {.run = work__call, .argument = {(uintptr_t)function}};
+  return work__start(loop, &plan, deadline_ns, callback, context);
+}
