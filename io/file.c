@@ -58,40 +58,18 @@ int pier_file_size(pier_handle id, uint64_t *size_bytes) {
   return status;
 }
 
-static int file__truncate_work(struct op *op) {
-  struct handle *handle;
-  int status = file__enter((pier_handle)op->as.work.argument[0], &handle);
-  if (status != PIER_OK)
-    return status;
-  status = file__truncate(handle, (uint64_t)op->as.work.argument[1]);
-  handle__leave(handle);
-  return status;
-}
+static int file__truncate_work(struct op *op) { return file__truncate(op->handle, (uint64_t)op->as.work.argument[0]); }
 
 pier_operation pier_file_truncate(pier_handle handle, uint64_t size_bytes, uint64_t deadline_ns, pier_callback callback, void *context) {
-  struct poller *poller = poller__of(handle, ID_HANDLE);
-  if (!poller)
-    return 0;
-  struct work_plan plan = {.run = file__truncate_work, .argument = {(uintptr_t)handle, (uintptr_t)size_bytes}};
-  return work__start(poller->loop, &plan, deadline_ns, callback, context);
+  struct work_plan plan = {.run = file__truncate_work, .argument = {(uintptr_t)size_bytes}};
+  return work__start_on(handle, PIER_KIND_FILE, &plan, deadline_ns, callback, context);
 }
 
-static int file__flush_work(struct op *op) {
-  struct handle *handle;
-  int status = file__enter((pier_handle)op->as.work.argument[0], &handle);
-  if (status != PIER_OK)
-    return status;
-  status = file__flush(handle);
-  handle__leave(handle);
-  return status;
-}
+static int file__flush_work(struct op *op) { return file__flush(op->handle); }
 
 pier_operation pier_file_flush(pier_handle handle, uint64_t deadline_ns, pier_callback callback, void *context) {
-  struct poller *poller = poller__of(handle, ID_HANDLE);
-  if (!poller)
-    return 0;
-  struct work_plan plan = {.run = file__flush_work, .argument = {(uintptr_t)handle}};
-  return work__start(poller->loop, &plan, deadline_ns, callback, context);
+  struct work_plan plan = {.run = file__flush_work};
+  return work__start_on(handle, PIER_KIND_FILE, &plan, deadline_ns, callback, context);
 }
 
 static int file__enter_positioned(pier_handle id, struct handle **handle) {

@@ -6,7 +6,8 @@
 /* What a call was given, before anything is believed of it. */
 struct io_request {
   enum op_code code;
-  const pier_buffer *parts; /* null: `one` */
+  bool vectored;            /* otherwise there is one part: `one` */
+  const pier_buffer *parts;
   size_t count;
   pier_buffer one;
   int64_t offset;
@@ -28,13 +29,13 @@ static bool io__sum(const pier_buffer *parts, size_t count, size_t *length_bytes
 }
 
 static int io__check(const struct handle *handle, const struct io_request *request, size_t *length_bytes) {
-  const pier_buffer *parts = request->parts ? request->parts : &request->one;
+  const pier_buffer *parts = request->vectored ? request->parts : &request->one;
   pier_kind kind = (pier_kind)handle->slot.kind;
   if (kind == PIER_KIND_TCP_LISTENER || kind == PIER_KIND_PIPE_LISTENER)
     return PIER_EBADF;
   if (request->positioned && kind != PIER_KIND_FILE)
     return PIER_ESPIPE;
-  if (request->count > PIER_PARTS_MAX || (!request->parts && request->count > 1) || !io__sum(parts, request->count, length_bytes))
+  if (request->count > PIER_PARTS_MAX || (!parts && request->count) || !io__sum(parts, request->count, length_bytes))
     return PIER_EINVAL;
   if (request->positioned && (request->offset < 0 || *length_bytes > (uint64_t)INT64_MAX - (uint64_t)request->offset))
     return PIER_EINVAL;
@@ -87,7 +88,7 @@ static pier_operation io__submit(pier_handle id, const struct io_request *reques
   struct handle *handle = op->handle;
   struct op_data *data = &op->as.data;
   *data = (struct op_data){.parts = request->parts, .one = request->one, .count = (uint32_t)request->count};
-  if (!request->parts)
+  if (!request->vectored)
     data->parts = &data->one;
   int status = io__check(handle, request, &length_bytes);
   if (status == PIER_OK && io__must_gather(handle, request) && !io__gather(op, length_bytes))
@@ -123,25 +124,25 @@ pier_operation pier_write_at(pier_handle handle, const void *buffer, size_t leng
 }
 
 pier_operation pier_readv(pier_handle handle, const pier_buffer *parts, size_t count, uint64_t deadline_ns, pier_callback callback, void *context) {
-  struct io_request request = {.code = OP_READ, .parts = parts, .count = count, .deadline_ns = deadline_ns};
+  struct io_request request = {.code = OP_READ, .vectored = true, .parts = parts, .count = count, .deadline_ns = deadline_ns};
   return io__submit(handle, &request, callback, context);
 }
 
 pier_operation pier_writev(pier_handle handle, const pier_buffer *parts, size_t count, uint64_t deadline_ns, pier_callback callback, void *context) {
-  struct io_request request = {.code = OP_WRITE, .parts = parts, .count = count, .deadline_ns = deadline_ns};
+  struct io_request request = {.code = OP_WRITE, .vectored = true, .parts = parts, .count = count, .deadline_ns = deadline_ns};
   return io__submit(handle, &request, callback, context);
 }
 
 pier_operation pier_readv_at(pier_handle handle, const pier_buffer *parts, size_t count, int64_t offset, uint64_t deadline_ns, pier_callback callback,
                              void *context) {
   struct io_request request = {
-      .code = OP_READ, .parts = parts, .count = count, .offset = offset, .positioned = true, .deadline_ns = deadline_ns};
+      .code = OP_READ, .vectored = true, .parts = parts, .count = count, .offset = offset, .positioned = true, .deadline_ns = deadline_ns};
   return io__submit(handle, &request, callback, context);
 }
 
 pier_operation pier_writev_at(pier_handle handle, const pier_buffer *parts, size_t count, int64_t offset, uint64_t deadline_ns,
                               pier_callback callback, void *context) {
   struct io_request request = {
-      .code = OP_WRITE, .parts = parts, .count = count, .offset = offset, .positioned = true, .deadline_ns = deadline_ns};
+      .code = OP_WRITE, .vectored = true, .parts = parts, .count = count, .offset = offset, .positioned = true, .deadline_ns = deadline_ns};
   return io__submit(handle, &request, callback, context);
 }

@@ -21,11 +21,14 @@ typedef enum pier_open_flags {
   PIER_OPEN_THROUGH = 128   /**< a write is finished when the device has it */
 } pier_open_flags;
 
-/** Opens a file on a worker thread: `opened` of the result is the handle. `path` is UTF-8, is yours and stays valid until the callback.
+/** Opens a file on a worker thread: `opened` of the result is the handle. `path` is UTF-8, is yours and stays valid until
+ *  the callback.
  *
- *  #PIER_ENOENT, #PIER_EACCES, #PIER_EEXIST, #PIER_EISDIR, #PIER_ENAMETOOLONG, #PIER_EILSEQ (not UTF-8), #PIER_EINVAL (null, empty, flags). 0 for want of a slot
- *  or a null loop. The file may be shared with others for reading, writing and deleting. Any thread. (CreateFileW with FILE_FLAG_OVERLAPPED.) */
-PIER_API pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns, pier_callback callback, void *context);
+ *  #PIER_ENOENT, #PIER_EACCES, #PIER_EEXIST, #PIER_EISDIR, #PIER_ENAMETOOLONG, #PIER_EILSEQ (not UTF-8), #PIER_EINVAL (null,
+ *  empty, flags). 0 for want of a slot or a null loop. The file may be shared with others for reading, writing and deleting.
+ *  Any thread. (CreateFileW with FILE_FLAG_OVERLAPPED.) */
+PIER_API pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns,
+                                       pier_callback callback, void *context);
 
 /** The same on the calling thread: gives the handle at once. Blocks as long as the file system does. Any thread. */
 PIER_API int pier_file_open_sync(pier_loop *loop, const char *path, unsigned flags, pier_handle *handle);
@@ -35,15 +38,18 @@ PIER_API int pier_file_size(pier_handle handle, uint64_t *size_bytes);
 
 /** Sets the length of a file, on a worker thread; what is added reads as zero. #PIER_EBADF if it is no file.
  *  Any thread. (SetFileInformationByHandle(FileEndOfFileInfo).) */
-PIER_API pier_operation pier_file_truncate(pier_handle handle, uint64_t size_bytes, uint64_t deadline_ns, pier_callback callback, void *context);
+PIER_API pier_operation pier_file_truncate(pier_handle handle, uint64_t size_bytes, uint64_t deadline_ns,
+                                           pier_callback callback, void *context);
 
-/** Has everything written so far put on the device, on a worker thread. Any thread. (FlushFileBuffers.) */
+/** Has everything written so far put on the device, on a worker thread. #PIER_EBADF if it is no file.
+ *  Any thread. (FlushFileBuffers.) */
 PIER_API pier_operation pier_file_flush(pier_handle handle, uint64_t deadline_ns, pier_callback callback, void *context);
 
 /** Pier's own position of a file, which pier_read() and pier_write() use and move. #PIER_ESPIPE if it has none. Any thread. */
 PIER_API int pier_file_position(pier_handle handle, uint64_t *offset_bytes);
 
-/** Sets Pier's own position; may lie behind the end. #PIER_ESPIPE if it has none. Operations in flight keep theirs. Any thread. */
+/** Sets Pier's own position; may lie behind the end. #PIER_ESPIPE if it has none, #PIER_EINVAL beyond 2^63 - 1. Operations in
+ *  flight keep theirs. Any thread. */
 PIER_API int pier_file_seek(pier_handle handle, uint64_t offset_bytes);
 
 #ifdef __cplusplus

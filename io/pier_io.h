@@ -5,9 +5,10 @@
  *  want of a slot (or a handle id that no open loop ever gave) is the id 0, and there is no callback then. Any thread may submit.
  *  Buffers, and the array of a vectored form, stay yours and must stay valid and, for reads, untouched until the callback.
  *
- *  The statuses that any of them can bring: #PIER_ECLOSED (the handle is closed, closing, or was closed meanwhile), #PIER_ECANCELED,
- *  #PIER_ETIMEDOUT (`deadline_ns`, an absolute time of pier_now_ns(); #PIER_NO_DEADLINE for none), #PIER_EINVAL (null pointer with a length, negative
- *  offset, over 1,024 parts), #PIER_EBADF (a listener), #PIER_ESPIPE (a position on a pipe or socket), and what the system reports. */
+ *  The statuses that any of them can bring: #PIER_ECLOSED (the handle is closed, closing, or was closed meanwhile),
+ *  #PIER_ECANCELED, #PIER_ETIMEDOUT (`deadline_ns`, an absolute time of pier_now_ns(); #PIER_NO_DEADLINE for none), #PIER_EINVAL
+ *  (null pointer with a length, negative offset, over 1,024 parts), #PIER_EBADF (a listener), #PIER_ESPIPE (a position on a
+ *  pipe or socket), and what the system reports. */
 #ifndef PIER_IO_H
 #define PIER_IO_H
 
@@ -22,31 +23,42 @@ extern "C" {
 
 /** Reads up to `length` bytes. A stream or pipe: what is there, at least one byte. A file: from Pier's own position of this
  *  handle, which moves on. The end is #PIER_OK with 0 bytes and `end` set. A message longer than the buffer gives its first
- *  bytes and #PIER_EMSGSIZE; the next read goes on with it. A zero-length read consumes nothing. (ReadFile, WSARecv.) */
-PIER_API pier_operation pier_read(pier_handle handle, void *buffer, size_t length, uint64_t deadline_ns, pier_callback callback, void *context);
+ *  bytes and #PIER_EMSGSIZE; the next read goes on with it. An empty message is 0 bytes without `end`. A zero-length read
+ *  consumes nothing. (ReadFile, WSARecv.) */
+PIER_API pier_operation pier_read(pier_handle handle, void *buffer, size_t length, uint64_t deadline_ns,
+                                  pier_callback callback, void *context);
 
 /** Writes all `length` bytes, or fails; `bytes` says how many went out. A file: at Pier's own position, which moves on; at its
  *  end, atomically, if it was opened with #PIER_OPEN_APPEND. Writes on one stream go out in the order of their submits.
  *  (WriteFile, WSASend.) */
-PIER_API pier_operation pier_write(pier_handle handle, const void *buffer, size_t length, uint64_t deadline_ns, pier_callback callback, void *context);
+PIER_API pier_operation pier_write(pier_handle handle, const void *buffer, size_t length, uint64_t deadline_ns,
+                                   pier_callback callback, void *context);
 
 /** Reads at a position of a file; Pier's own position stays where it is. (ReadFile with an offset.) */
-PIER_API pier_operation pier_read_at(pier_handle handle, void *buffer, size_t length, int64_t offset, uint64_t deadline_ns, pier_callback callback, void *context);
+PIER_API pier_operation pier_read_at(pier_handle handle, void *buffer, size_t length, int64_t offset, uint64_t deadline_ns,
+                                     pier_callback callback, void *context);
 
-/** Writes at a position of a file; Pier's own position stays where it is. (WriteFile with an offset.) */
-PIER_API pier_operation pier_write_at(pier_handle handle, const void *buffer, size_t length, int64_t offset, uint64_t deadline_ns, pier_callback callback, void *context);
+/** Writes at a position of a file; Pier's own position stays where it is. A file opened with #PIER_OPEN_APPEND is written at
+ *  its end all the same. (WriteFile with an offset.) */
+PIER_API pier_operation pier_write_at(pier_handle handle, const void *buffer, size_t length, int64_t offset, uint64_t deadline_ns,
+                                      pier_callback callback, void *context);
 
 /** Reads into several parts, in their order, as pier_read() does into one. (WSARecv; parts of a file one after the other.) */
-PIER_API pier_operation pier_readv(pier_handle handle, const pier_buffer *parts, size_t count, uint64_t deadline_ns, pier_callback callback, void *context);
+PIER_API pier_operation pier_readv(pier_handle handle, const pier_buffer *parts, size_t count, uint64_t deadline_ns,
+                                   pier_callback callback, void *context);
 
-/** Writes several parts, in their order and with nothing between them, as pier_write() does one. */
-PIER_API pier_operation pier_writev(pier_handle handle, const pier_buffer *parts, size_t count, uint64_t deadline_ns, pier_callback callback, void *context);
+/** Writes several parts, in their order and with nothing between them, as pier_write() does one. On a pipe, and on a file
+ *  opened with #PIER_OPEN_APPEND, they are copied together first. (WSASend, WriteFile.) */
+PIER_API pier_operation pier_writev(pier_handle handle, const pier_buffer *parts, size_t count, uint64_t deadline_ns,
+                                    pier_callback callback, void *context);
 
 /** Reads several parts from a position of a file, one after the other. */
-PIER_API pier_operation pier_readv_at(pier_handle handle, const pier_buffer *parts, size_t count, int64_t offset, uint64_t deadline_ns, pier_callback callback, void *context);
+PIER_API pier_operation pier_readv_at(pier_handle handle, const pier_buffer *parts, size_t count, int64_t offset,
+                                      uint64_t deadline_ns, pier_callback callback, void *context);
 
 /** Writes several parts at a position of a file, one after the other. */
-PIER_API pier_operation pier_writev_at(pier_handle handle, const pier_buffer *parts, size_t count, int64_t offset, uint64_t deadline_ns, pier_callback callback, void *context);
+PIER_API pier_operation pier_writev_at(pier_handle handle, const pier_buffer *parts, size_t count, int64_t offset,
+                                       uint64_t deadline_ns, pier_callback callback, void *context);
 
 #ifdef __cplusplus
 }

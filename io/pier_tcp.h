@@ -38,16 +38,18 @@ PIER_API int pier_tcp_listen(pier_loop *loop, const pier_address *address, const
 PIER_API pier_operation pier_tcp_accept(pier_handle listener, uint64_t deadline_ns, pier_callback callback, void *context);
 
 /** Connects: `opened` of the result is the handle. `address` and `options` are copied. On failure nothing is left to close.
- *  #PIER_ECONNREFUSED, #PIER_ENETUNREACH, #PIER_EHOSTUNREACH, #PIER_EADDRNOTAVAIL, #PIER_ETIMEDOUT, #PIER_ECANCELED. 0 for want of a slot or a null
- *  loop. Any thread. (ConnectEx.) */
-PIER_API pier_operation pier_tcp_connect(pier_loop *loop, const pier_address *address, const pier_tcp_options *options, uint64_t deadline_ns,
-                                         pier_callback callback, void *context);
+ *  #PIER_ECONNREFUSED, #PIER_ENETUNREACH, #PIER_EHOSTUNREACH, #PIER_EADDRNOTAVAIL, #PIER_EINVAL, #PIER_ETIMEDOUT,
+ *  #PIER_ECANCELED. 0 for want of a slot or a null loop. Any thread. (ConnectEx.) */
+PIER_API pier_operation pier_tcp_connect(pier_loop *loop, const pier_address *address, const pier_tcp_options *options,
+                                         uint64_t deadline_ns, pier_callback callback, void *context);
 
 /** Ends the sending direction after the writes that were submitted before: the peer reads the end. Reading goes on.
- *  #PIER_ENOTCONN, #PIER_EBADF and the usual ones. Any thread. (shutdown(SD_SEND).) */
+ *  #PIER_ENOTCONN, #PIER_EBADF, #PIER_EBUSY if another shutdown waits already, and the usual ones. Any thread.
+ *  (shutdown(SD_SEND).) */
 PIER_API pier_operation pier_tcp_shutdown(pier_handle handle, uint64_t deadline_ns, pier_callback callback, void *context);
 
-/** Sets an option. #PIER_EINVAL for an unknown one or a value out of range, #PIER_EBADF if it is no TCP handle. Any thread. (setsockopt.) */
+/** Sets an option. #PIER_EINVAL for an unknown one or a value out of range, #PIER_EBADF if it is no TCP handle. Any thread.
+ *  (setsockopt.) */
 PIER_API int pier_tcp_set(pier_handle handle, pier_tcp_option option, int value);
 
 /** Reads an option. Statuses as pier_tcp_set(). Any thread. (getsockopt.) */

@@ -11,7 +11,7 @@ int pier_register(pier_loop *loop, pier_native native, const pier_register_optio
     options = &usual;
   if (id)
     *id = 0;
-  if (!loop || !id || native == PIER_NATIVE_NONE || native == 0 || !register__options_fit(options))
+  if (!loop || !id || native == PIER_NATIVE_NONE || !register__options_fit(options))
     return PIER_EINVAL;
   struct handle *handle = handle__acquire(loop__poller(loop), options->kind, native);
   if (!handle)

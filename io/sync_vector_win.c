@@ -207,7 +207,7 @@ static int sync__parts(pier_native native, enum sync_way way, const pier_buffer 
                        pier_sync_result *result) {
   struct sync_call call;
   pier_sync_result all = {PIER_OK, 0, 0, false};
-  size_t total;
+  size_t total = 0;
   int status = offset < -1 ? PIER_EINVAL : sync__check_parts(parts, count, &total);
 
   if (status == PIER_OK) {

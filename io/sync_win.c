@@ -34,6 +34,7 @@ static BOOL CALLBACK sync__start(INIT_ONCE *once, void *parameter, void **contex
 static HANDLE sync__event(void) {
   (void)InitOnceExecuteOnce(&sync_once, sync__start, NULL, NULL);
   HANDLE event = FlsGetValue(sync_slot);
+
   if (event == NULL) {
     event = CreateEventExW(NULL, NULL, CREATE_EVENT_MANUAL_RESET, SYNCHRONIZE | EVENT_MODIFY_STATE);
     if (event != NULL && !FlsSetValue(sync_slot, event)) {

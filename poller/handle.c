@@ -24,6 +24,13 @@ struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t 
   handle->close_context = NULL;
   atomic_init(&handle->position, 0);
   handle->detail = NULL;
+#ifdef _WIN32
+  atomic_init(&handle->ended_inside, 0);
+#else
+  handle->lanes[0] = handle->lanes[1] = (struct lane){0};
+  handle->watch = 0;
+  handle->watched = (int32_t)native;
+#endif
   return handle;
 }
 
@@ -164,7 +171,11 @@ void handle__end(struct handle *handle, pier_callback *callback, pier_result *re
 static int handle__detach(struct handle *handle, struct slot *slot, pier_handle id) {
   uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
   do {
-    if (slot__generation(word) != id__generation(id) || !(word & HANDLE_LIVE) || (word & HANDLE_CLOSING))
+    if (slot__generation(word) != id__generation(id))
+      return handle__stale(word, id);
+    if (!(word & HANDLE_LIVE))
+      return PIER_EBADF;
+    if (word & HANDLE_CLOSING)
       return PIER_ECLOSED;
     if (word & (HANDLE_FLIGHTS | HANDLE_DETACHING))
       return PIER_EBUSY;
@@ -181,10 +192,8 @@ static int handle__detach(struct handle *handle, struct slot *slot, pier_handle 
 
 int pier_handle_detach(pier_handle id) {
   struct poller *poller = poller__of(id, ID_HANDLE);
-  struct handle *handle = poller ? handle__find(poller, id) : NULL;
-  if (!handle)
-    return PIER_EBADF;
-  return handle__detach(handle, &handle->slot, id);
+  struct slot *slot = poller ? slab__at(&poller->handles, id__slot(id)) : NULL;
+  return slot ? handle__detach(handle__of_slot(slot), slot, id) : PIER_EBADF;
 }
 
 /* ---- What a handle says of itself ---- */

@@ -16,6 +16,14 @@
 #define HANDLE_CLOSING ((uint64_t)1 << 25)
 #define HANDLE_DETACHING ((uint64_t)1 << 26)
 
+#ifndef _WIN32
+/* One direction of a stream: its operations one at a time, in the order of their submits. */
+struct lane {
+  struct op *current;        /* the one that the kernel has, where it has them (io_uring) */
+  struct ready_list waiting; /* the others, linked by their `ready` */
+};
+#endif
+
 /* The slot's flags, written before the id is given out. */
 enum handle_flags {
   HANDLE_OURS = 1,    /* Pier opened it: nobody else starts I/O on it */
@@ -35,7 +43,15 @@ struct handle {
   struct poller *poller;
   uintptr_t native;
   _Atomic uint32_t state;      /* enum pier_state, without closing */
+#ifdef _WIN32
+  _Atomic uint32_t ended_inside; /* files: how many calls in a row said "pending" and were over (iocp_inside.c) */
+#else
+  uint32_t watch;              /* under the lanes' lock: what the poller knows of its readiness */
+#endif
   _Atomic int32_t pending[2];  /* ordered handles: reads and writes that the kernel has; for a moment off by those in hand */
+#ifndef _WIN32
+  int32_t watched;             /* the descriptor in the poller's set: a duplicate where somebody has put it there himself */
+#endif
   _Atomic(struct op *) parked; /* a shutdown that waits for the writes before it */
   pier_packet_callback on_foreign;
   void *foreign_context;
@@ -43,6 +59,9 @@ struct handle {
   void *close_context;
   _Atomic uint64_t position;   /* a file's own */
   void *detail;                /* what its kind adds; freed with the handle */
+#ifndef _WIN32
+  struct lane lanes[2];        /* reading and writing: who is served, and who waits */
+#endif
 };
 
 _Static_assert(sizeof(struct handle) <= 192, "a handle's slot is at most 192 bytes");

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+_Static_assert(sizeof(void *) == 8, "an id is a completion key: Pier is for 64-bit systems");
+
 #define ID_LOOPS_MAX 64u
 #define ID_SLOTS_MAX 0xffffffu
 

@@ -22,8 +22,23 @@ int port__open(struct poller *poller, const struct poller_limits *limits) {
   return PIER_OK;
 }
 
+/* A wake of ours must not be left on a host's port: its address will be another's. What is the host's goes back behind the others. */
+static void iocp__take_wake_back(struct poller *poller) {
+  pier_packet packet;
+  ULONG count = 0;
+  HANDLE port = (HANDLE)poller->port;
+  while (atomic_load(&poller->wake_posted) && GetQueuedCompletionStatusEx(port, (OVERLAPPED_ENTRY *)(void *)&packet, 1, &count, 0, FALSE)) {
+    if (port__is_wake(poller, &packet))
+      atomic_store(&poller->wake_posted, 0);
+    else
+      PostQueuedCompletionStatus(port, packet.bytes, packet.key, packet.overlapped);
+  }
+}
+
 void port__close(struct poller *poller) {
   iocp__close_events(poller);
+  if (poller->port_borrowed)
+    iocp__take_wake_back(poller);
   if (!poller->port_borrowed)
     CloseHandle((HANDLE)poller->port);
 }
@@ -95,10 +110,13 @@ static bool iocp__needs_event(const struct op *op) {
     return true;
   if (handle->slot.flags & HANDLE_MODES_UNKNOWN)
     return true;
-  return handle->slot.kind == PIER_KIND_MESSAGE_PIPE && op->slot.kind == OP_READ;
+  /* Where it is not certain whether a packet follows: a message that was cut inside the call, and control codes, whose drivers have
+     their own ideas (Wine says "pending" of a code that it refuses, and queues nothing). */
+  return op->slot.kind == OP_IOCTL || (handle->slot.kind == PIER_KIND_MESSAGE_PIPE && op->slot.kind == OP_READ);
 }
 
 enum port_start port__submit(struct op *op, struct piece *piece) {
+  counter__add(&op->handle->poller->counters.system_calls, 1);
   if (iocp__needs_event(op))
     op__mark(op, OP_EVENT);
   switch ((enum op_code)op->slot.kind) {
@@ -169,28 +187,40 @@ size_t port__wait(struct poller *poller, pier_packet *packets, size_t max, uint6
   return count;
 }
 
-bool port__post(struct poller *poller, uintptr_t key, struct op *op) {
-  if (op) {
-    iocp__overlapped(op)->Internal = 0;
-    key = (uintptr_t)handle__id(op->handle);
-  }
-  return PostQueuedCompletionStatus((HANDLE)poller->port, 0, key, op ? iocp__overlapped(op) : NULL) != 0;
+static OVERLAPPED *iocp__wake_mark(const struct poller *poller) { return (OVERLAPPED *)(void *)&((struct poller *)poller)->wake_posted; }
+
+bool port__post_wake(struct poller *poller) {
+  return PostQueuedCompletionStatus((HANDLE)poller->port, 0, (ULONG_PTR)iocp__wake_mark(poller), iocp__wake_mark(poller)) != 0;
+}
+
+bool port__is_wake(const struct poller *poller, const pier_packet *packet) {
+  return packet->overlapped == iocp__wake_mark(poller) && packet->key == (uintptr_t)packet->overlapped;
+}
+
+bool port__post_settled(struct op *op) {
+  iocp__overlapped(op)->Internal = 0;
+  return PostQueuedCompletionStatus((HANDLE)op->handle->poller->port, 0, (ULONG_PTR)handle__id(op->handle), iocp__overlapped(op)) != 0;
 }
 
 bool port__is_final(struct op *op) { return !iocp__still_pending(op); }
 
-void port__read_packet(const pier_packet *packet, struct op *op, struct piece *piece) {
-  (void)packet; /* says the same as the OVERLAPPED, but anybody can post a packet */
-  iocp__look(op, piece);
-}
+/* The packet says the same as the OVERLAPPED, but anybody can post a packet. */
+void port__read_final(struct op *op, struct piece *piece) { iocp__look(op, piece); }
 
 bool port__is_end(uint32_t code) { return error__is_end(code); }
 bool port__is_cut(uint32_t code) { return code == ERROR_MORE_DATA || code == WSAEMSGSIZE; }
 bool port__is_cancelled(uint32_t code) { return code == ERROR_OPERATION_ABORTED; }
 uint32_t port__no_memory(void) { return ERROR_NOT_ENOUGH_MEMORY; }
-const char *port__name(void) { return "iocp"; }
+const char *port__name(const struct poller *poller) {
+  (void)poller;
+  return "iocp";
+}
+
+void port__flush(struct poller *poller) { (void)poller; /* each call is one of the system's */ }
+void port__collect(struct poller *poller) { (void)poller; /* the host has dequeued */ }
 uint32_t port__cancelled(void) { return ERROR_OPERATION_ABORTED; }
-bool port__peer_went_away(uint32_t code) { return code == ERROR_NETNAME_DELETED || code == WSAECONNRESET; }
+/* Wine says "not connected" of one that was reset before it was accepted. */
+bool port__peer_went_away(uint32_t code) { return code == ERROR_NETNAME_DELETED || code == WSAECONNRESET || code == WSAENOTCONN; }
 
 int port__opened(struct op *op, pier_handle *opened) {
   return op->slot.kind == OP_PIPE_ACCEPT ? iocp__opened_pipe(op, opened) : iocp__opened_socket(op, opened);

@@ -44,6 +44,12 @@ int iocp__adopt_socket(struct poller *poller, SOCKET socket, pier_kind kind, int
 /* The same for a file or pipe. */
 int iocp__adopt_file(struct poller *poller, HANDLE native, pier_kind kind, struct handle **handle);
 
+/* iocp_inside.c: files whose I/O ends inside the call that says "pending". */
+bool inside__is_trusted(const struct handle *handle);
+void inside__note(struct op *op);
+enum port_start inside__transfer(struct op *op, const struct op_piece *asked, uint64_t offset, struct piece *piece);
+void inside__await(struct op *op, struct piece *piece);
+
 /* iocp_event.c: tagged events, kept with the operations' slots. */
 HANDLE iocp__event(struct op *op);
 void iocp__close_events(struct poller *poller);

@@ -2,6 +2,10 @@
 #include "iocp.h"
 
 void port__block(struct op *op, struct piece *piece) {
+  if (op__is(op, OP_AWAITED)) {
+    inside__await(op, piece);
+    return;
+  }
   struct op_piece asked = op__piece(op);
   const struct handle *handle = op->handle;
   HANDLE native = iocp__native(handle);

@@ -12,19 +12,29 @@ struct event_slot {
   struct op *op;
 };
 
-/* A parallel slab: one entry per operation slot, with memory only where it was used. */
+/* Puts memory behind the entries of all slots that there are. Under the lock. */
+static bool iocp__grow_events(struct poller *poller) {
+  uint32_t made = atomic_load_explicit(&poller->operations.slots_made, memory_order_acquire);
+  if (!poller->events)
+    poller->events = memory__reserve((size_t)poller->operations.slots_max * sizeof(struct event_slot));
+  if (!poller->events || !memory__commit(poller->events, (size_t)made * sizeof(struct event_slot)))
+    return false;
+  atomic_store_explicit(&poller->events_made, made, memory_order_release);
+  return true;
+}
+
+/* A parallel slab: one entry per operation slot. */
 static struct event_slot *iocp__event_slot(struct op *op) {
   struct poller *poller = op->handle->poller;
   uint32_t index = slab__index(&poller->operations, &op->slot);
-  size_t bytes = (size_t)poller->operations.slots_max * sizeof(struct event_slot);
-  mutex__lock(&poller->associating);
-  if (!poller->events)
-    poller->events = memory__reserve(bytes);
-  mutex__unlock(&poller->associating);
-  struct event_slot *slots = poller->events;
-  if (!slots || !memory__commit(&slots[index], sizeof slots[index]))
-    return NULL;
-  return &slots[index];
+  if (index >= atomic_load_explicit(&poller->events_made, memory_order_acquire)) {
+    mutex__lock(&poller->associating);
+    bool grown = iocp__grow_events(poller);
+    mutex__unlock(&poller->associating);
+    if (!grown)
+      return NULL;
+  }
+  return (struct event_slot *)poller->events + index;
 }
 
 /* Runs on a wait thread of the system's, which must not be held up: it only delivers. */
@@ -32,10 +42,10 @@ static void CALLBACK iocp__signalled(void *context, BOOLEAN timed_out) {
   struct event_slot *slot = context;
   struct op *op = slot->op;
   (void)timed_out;
-  if (!op__claim_event(op))
+  if (op__claim_event(op) != OP_CLAIMED)
     return;
-  struct piece piece;
-  iocp__look(op, &piece);
+  struct piece piece = {0, 0};
+  port__read_final(op, &piece);
   op__settle(op, piece.code, piece.bytes);
 }
 
@@ -66,13 +76,11 @@ HANDLE iocp__event(struct op *op) {
 
 void iocp__close_events(struct poller *poller) {
   struct event_slot *slots = poller->events;
-  uint32_t made = atomic_load(&poller->operations.slots_made);
+  uint32_t made = atomic_load(&poller->events_made);
   if (!slots)
     return;
   for (uint32_t i = 0; i < made; i++) {
-    MEMORY_BASIC_INFORMATION where;
-    /* Only pages that were used have memory; the others are stepped over. */
-    if (!VirtualQuery(&slots[i], &where, sizeof where) || where.State != MEM_COMMIT || !slots[i].event)
+    if (!slots[i].event)
       continue;
     UnregisterWaitEx(slots[i].wait, INVALID_HANDLE_VALUE); /* waits for a callback that is running */
     CloseHandle(slots[i].event);

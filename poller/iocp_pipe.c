@@ -99,7 +99,8 @@ void port__unlisten_pipe(struct handle *listener) {
 
 enum port_start iocp__pipe_accept(struct op *op, struct piece *piece) {
   DWORD error = 0;
-  int status = pipe_name__take(op->handle, &op->as.pipe_accept.instance);
+  /* One that was launched again keeps its instance. */
+  int status = op->as.pipe_accept.instance ? PIER_OK : pipe_name__take(op->handle, &op->as.pipe_accept.instance);
   if (status != PIER_OK) {
     op->as.pipe_accept.instance = NULL;
     piece->code = status == PIER_EMFILE ? ERROR_TOO_MANY_OPEN_FILES : ERROR_NOT_ENOUGH_MEMORY;

@@ -50,8 +50,9 @@ static int register__family(SOCKET socket) {
    blocking: a worker thread can serve any handle, the port only some. */
 static bool register__blocks(HANDLE native, pier_kind kind, bool is_socket) {
   uint32_t mode = 0;
-  if (kind == PIER_KIND_CONSOLE)
-    return true;
+  DWORD console_mode = 0;
+  if (kind == PIER_KIND_CONSOLE && GetConsoleMode(native, &console_mode))
+    return true; /* whatever it says: nobody can read a console through a port */
   if (nt__file_mode(native, &mode) != PIER_OK)
     return !is_socket;
   return mode & (NT_FILE_SYNCHRONOUS_IO_ALERT | NT_FILE_SYNCHRONOUS_IO_NONALERT);

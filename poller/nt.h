@@ -26,6 +26,10 @@ struct nt_io_status {
 /* Every pointer is set: what the system lacks fails with NT_STATUS_NOT_IMPLEMENTED, or with ERROR_CALL_NOT_IMPLEMENTED
  * as the last error. */
 struct nt_table {
+  NTSTATUS(NTAPI *read_file)(HANDLE file, HANDLE event, void *apc, void *apc_context, struct nt_io_status *io, void *buffer, ULONG length_bytes,
+                             LARGE_INTEGER *offset, ULONG *key);
+  NTSTATUS(NTAPI *write_file)(HANDLE file, HANDLE event, void *apc, void *apc_context, struct nt_io_status *io, void *buffer, ULONG length_bytes,
+                              LARGE_INTEGER *offset, ULONG *key);
   NTSTATUS(NTAPI *query_information_file)(HANDLE file, struct nt_io_status *io, void *information, ULONG length_bytes, ULONG file_class);
   NTSTATUS(NTAPI *set_information_file)(HANDLE file, struct nt_io_status *io, void *information, ULONG length_bytes, ULONG file_class);
   NTSTATUS(NTAPI *create_wait_completion_packet)(HANDLE *packet, ACCESS_MASK access, void *attributes);

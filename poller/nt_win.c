@@ -15,6 +15,20 @@ struct nt_completion {
   ULONG_PTR key;
 };
 
+static NTSTATUS NTAPI missing__transfer(HANDLE file, HANDLE event, void *apc, void *apc_context, struct nt_io_status *io, void *buffer,
+                                        ULONG length_bytes, LARGE_INTEGER *offset, ULONG *key) {
+  (void)file;
+  (void)event;
+  (void)apc;
+  (void)apc_context;
+  (void)io;
+  (void)buffer;
+  (void)length_bytes;
+  (void)offset;
+  (void)key;
+  return NT_STATUS_NOT_IMPLEMENTED;
+}
+
 static NTSTATUS NTAPI missing__file_information(HANDLE file, struct nt_io_status *io, void *information, ULONG length_bytes, ULONG file_class) {
   (void)file;
   (void)io;
@@ -72,6 +86,7 @@ static BOOL WINAPI missing__modes(HANDLE file, UCHAR modes) {
 }
 
 static struct nt_table nt_own = {
+    missing__transfer,         missing__transfer,
     missing__file_information, missing__file_information, missing__create_packet, missing__associate_packet,
     missing__cancel_packet,    missing__dos_error,        missing__timer,         missing__modes,
 };
@@ -101,6 +116,9 @@ static BOOL CALLBACK nt__fill(INIT_ONCE *once, void *parameter, void **context) 
   typedef ULONG(NTAPI * dos_error)(NTSTATUS);
   typedef HANDLE(WINAPI * timer)(SECURITY_ATTRIBUTES *, const wchar_t *, DWORD, DWORD);
   typedef BOOL(WINAPI * modes)(HANDLE, UCHAR);
+  typedef NTSTATUS(NTAPI * transfer)(HANDLE, HANDLE, void *, void *, struct nt_io_status *, void *, ULONG, LARGE_INTEGER *, ULONG *);
+  NT_FIND(ntdll, read_file, transfer, "NtReadFile")
+  NT_FIND(ntdll, write_file, transfer, "NtWriteFile")
   NT_FIND(ntdll, query_information_file, file_information, "NtQueryInformationFile")
   NT_FIND(ntdll, set_information_file, file_information, "NtSetInformationFile")
   NT_FIND(ntdll, create_wait_completion_packet, create_packet, "NtCreateWaitCompletionPacket")

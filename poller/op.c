@@ -1,5 +1,5 @@
 #include "hook.h"
-#include "poller.h"
+#include "piece.h"
 #include <stdlib.h>
 
 #ifdef PIER_HOOKS
@@ -13,6 +13,7 @@ struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback c
   if (!op)
     return NULL;
   op->slot.kind = (uint8_t)code;
+  op->slot.flags = 0;
   op->slot.detail = 0;
   op->ready.kind = READY_OPERATION;
   op->ready.code = 0;
@@ -20,7 +21,8 @@ struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback c
   op->callback = callback;
   op->context = context;
   op->bytes = 0;
-  counter__add(&poller->counters.submitted, 1);
+  if (code != OP_FOREIGN) /* that is a packet on its way, not an operation */
+    counter__add(&poller->counters.submitted, 1);
   return op;
 }
 
@@ -56,78 +58,17 @@ static void op__leave(struct op *op, uint64_t parties) {
   /* Otherwise it belongs to those who are left and may be gone already. */
 }
 
-/* ---- Pieces: a large or vectored operation is several system calls, one after the other ---- */
+/* ---- Launch and settlement ---- */
 
-/* Moves on by what one call has done. */
-static void op__advance_data(struct op *op, uint32_t bytes) {
-  struct op_data *data = &op->as.data;
-  size_t left = bytes;
-  op->bytes += bytes;
-  while (data->part < data->count && left >= data->parts[data->part].length - data->part_done) {
-    left -= data->parts[data->part].length - data->part_done;
-    data->part++;
-    data->part_done = 0;
+bool op__progress(struct op *op, const struct piece *piece) {
+  if (piece__take_in(op, piece)) {
+    if (op__asked_to_end(op) == PIER_OK && !handle__is_closing(op->handle))
+      return true;
+    op->ready.code = port__cancelled(); /* what is left undone was not a success */
   }
-  data->part_done += left;
-}
-
-/* Whether a call that succeeded with so many bytes leaves something to ask for. */
-static bool op__goes_on(const struct op *op, uint32_t bytes) {
-  const struct op_data *data = &op->as.data;
-  if (data->part == data->count || bytes == 0)
-    return false;
-  if (op->slot.kind == OP_WRITE)
-    return true; /* all of it, or an error */
-  /* A stream gives what is there. A file goes on until a read was short. */
-  return op->handle->slot.kind == PIER_KIND_FILE && (data->part_done == 0 || bytes == OP_PIECE_BYTES_MAX);
-}
-
-/* Takes in what the system said of one call to read or write. True if there is another to make. */
-static bool op__advance(struct op *op, const struct piece *piece) {
-  struct op_piece asked = op__piece(op);
-  bool reads = op->slot.kind == OP_READ;
-  op->ready.code = piece->code;
-  op__advance_data(op, piece->bytes);
-  if (!piece->code) {
-    if (reads && asked.bytes && !piece->bytes && (op->handle->slot.flags & HANDLE_SOCKET))
-      op__mark(op, OP_END);
-    return op__goes_on(op, piece->bytes);
-  }
-  if (reads && port__is_end(piece->code)) {
-    op->ready.code = 0;
-    op__mark(op, OP_END);
-    return false;
-  }
-  if (reads && port__is_cut(piece->code)) {
-    if (!asked.bytes)
-      op->ready.code = 0; /* a read of nothing that found a message: nothing was cut */
-    return asked.bytes && op->as.data.part < op->as.data.count; /* the message goes on in the next part */
-  }
+  op__mark(op, OP_SETTLED);
   return false;
 }
-
-/* The same for every operation. */
-static bool op__take_in(struct op *op, const struct piece *piece) {
-  if (op->slot.kind == OP_READ || op->slot.kind == OP_WRITE)
-    return op__advance(op, piece);
-  op->ready.code = piece->code;
-  op->bytes += piece->bytes;
-  return op->slot.kind == OP_ACCEPT && piece->code && port__peer_went_away(piece->code);
-}
-
-struct op_piece op__piece(const struct op *op) {
-  const struct op_data *data = &op->as.data;
-  struct op_piece piece = {NULL, 0, data->offset + op->bytes};
-  size_t done = data->part_done;
-  for (uint32_t part = data->part; part < data->count && !piece.bytes; part++, done = 0) {
-    size_t left = data->parts[part].length - done;
-    piece.base = (char *)data->parts[part].base + done;
-    piece.bytes = left < OP_PIECE_BYTES_MAX ? (uint32_t)left : OP_PIECE_BYTES_MAX;
-  }
-  return piece;
-}
-
-/* ---- Launch and settlement ---- */
 
 static bool op__is_ordered(const struct op *op) {
   return op->slot.kind <= OP_WRITE && (op->handle->slot.flags & HANDLE_ORDERED);
@@ -163,9 +104,10 @@ static void op__uncount(struct op *op) {
     op__end_parked(op->handle);
 }
 
-/* True if an earlier operation in the same direction has not had its callback: this one's must not overtake it. */
+/* True if an earlier operation in the same direction has not had its callback: this one's must not overtake it. Where each has an event
+   of its own there is no order to keep: nothing says which event came first. */
 static bool op__would_overtake(const struct op *op) {
-  return op__is(op, OP_COUNTED) &&
+  return op__is(op, OP_COUNTED) && !op__is(op, OP_EVENT) &&
          atomic_load_explicit(&op->handle->pending[op->slot.kind == OP_WRITE], memory_order_seq_cst) > 1;
 }
 
@@ -180,6 +122,14 @@ static void op__ask_system(struct op *op) {
     op__complete(op, port__cancelled(), 0);
 }
 
+/* Somebody has seen the packet while the submitting call was still at it: the submitter does what he would have done. */
+static void op__settle_early(struct op *op) {
+  struct piece piece = {0, 0};
+  port__read_final(op, &piece);
+  op__settle(op, piece.code, piece.bytes);
+  op__leave(op, OP_PARTY);
+}
+
 /* The system call went pending: lets go of the operation, and asks for its end if somebody wanted that meanwhile. */
 static void op__submitted(struct op *op) {
   HOOK(started, op);
@@ -190,24 +140,24 @@ static void op__submitted(struct op *op) {
   struct poller *poller = op__poller(op);
   struct handle *handle = op->handle;
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
-  for (;;) {
+  uint64_t next;
+  do {
     if ((word & OP_CANCEL) && !asked) {
       asked = true;
       op__ask_system(op);
       word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
     }
-    uint64_t next = (word | OP_STARTED) - OP_PARTY;
-    if (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, next, memory_order_acq_rel, memory_order_acquire))
-      continue;
-    if ((next & OP_PARTIES) == 0)
-      poller__deliver(poller, handle, &op->ready);
-    return;
-  }
+    next = word & OP_EARLY ? (word | OP_STARTED) & ~(OP_EARLY | OP_KERNEL) : (word | OP_STARTED) - OP_PARTY;
+  } while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, next, memory_order_seq_cst, memory_order_acquire));
+  if (word & OP_EARLY)
+    op__settle_early(op);
+  else if ((next & OP_PARTIES) == 0)
+    poller__deliver(poller, handle, &op->ready);
 }
 
-/* The kernel is no party any more, by the submitter's own word. False: somebody has believed a packet or an event already. */
-static bool op__claim_here(struct op *op) {
-  return atomic_fetch_and_explicit(&op->slot.word, ~OP_KERNEL, memory_order_acq_rel) & OP_KERNEL;
+/* The kernel is no party any more, by the submitter's own word; whoever left word of a packet or an event need not have. */
+static void op__claim_here(struct op *op) {
+  atomic_fetch_and_explicit(&op->slot.word, ~(OP_KERNEL | OP_EARLY), memory_order_acq_rel);
 }
 
 /* The kernel becomes a party again. Its structure must say "pending" before, or a stray event would be believed. */
@@ -239,10 +189,11 @@ static void op__finished_at_once(struct op *op) {
   if (op__would_overtake(op)) {
     op__mark(op, OP_SETTLED);
     op__expect(op);
-    if (port__post(poller, 0, op) || !op__claim_here(op)) {
+    if (port__post_settled(op)) {
       op__submitted(op);
       return;
     }
+    op__claim_here(op);
   }
   op__uncount(op);
   op__leave(op, 2 * OP_PARTY);
@@ -251,7 +202,7 @@ static void op__finished_at_once(struct op *op) {
 /* Sees to it that the handle stands where it should. False: a worker has to do it. */
 static bool op__needs_port(struct op *op) {
   struct handle *handle = op->handle;
-  if (!handle)
+  if (op->slot.kind == OP_WORK)
     return false;
   op__count(op);
   uint32_t state = atomic_load_explicit(&handle->state, memory_order_acquire);
@@ -262,7 +213,6 @@ static bool op__needs_port(struct op *op) {
 
 void op__launch(struct op *op) {
   HOOK(before_launch, op);
-  struct handle *handle = op->handle;
   struct poller *poller = op__poller(op);
   if (op->slot.kind == OP_SHUTDOWN) {
     op__park(op);
@@ -275,13 +225,12 @@ void op__launch(struct op *op) {
   }
   for (;;) {
     struct piece piece = {0, 0};
-    counter__add(&poller->counters.system_calls, 1);
-    if (port__submit(op, &piece) == PORT_PENDING || !op__claim_here(op)) {
+    if (port__submit(op, &piece) == PORT_PENDING) {
       op__submitted(op);
       return;
     }
-    uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
-    if (!op__take_in(op, &piece) || (word & OP_CANCEL) || handle__is_closing(handle))
+    op__claim_here(op);
+    if (op__is(op, OP_SETTLED) || !op__progress(op, &piece))
       break;
     port__prepare(op);
     op__expect(op);
@@ -290,27 +239,29 @@ void op__launch(struct op *op) {
 }
 
 /* Takes the kernel's mark off, if the operation is as the caller thinks. Everything is read while the word says that it stands; if
-   the slot changes hands meanwhile the exchange fails. */
-static bool op__claim_as(struct op *op, const struct handle *carrier, bool by_event) {
-  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
+   the slot changes hands meanwhile the exchange fails. While the submitter is at it nobody else may go on with the operation: it
+   could be launched again under his hands. He is left word. */
+static enum op_claim op__claim_as(struct op *op, const struct handle *carrier, bool by_event) {
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_seq_cst);
+  uint64_t next;
   do {
     if (!(word & OP_KERNEL) || op__is(op, OP_EVENT) != by_event || !port__is_final(op))
-      return false;
+      return OP_CLAIM_NONE;
     if (!by_event && carrier != (op->slot.kind == OP_PIPE_ACCEPT ? op->as.pipe_accept.instance : op->handle))
-      return false;
-  } while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, word & ~OP_KERNEL, memory_order_acq_rel, memory_order_acquire));
-  return true;
+      return OP_CLAIM_NONE;
+    next = word & OP_STARTED ? word & ~OP_KERNEL : word | OP_EARLY;
+  } while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, next, memory_order_seq_cst, memory_order_seq_cst));
+  return word & OP_STARTED ? OP_CLAIMED : OP_CLAIM_EARLY;
 }
 
-bool op__claim(struct op *op, const struct handle *handle) { return op__claim_as(op, handle, false); }
-bool op__claim_event(struct op *op) { return op__claim_as(op, NULL, true); }
+enum op_claim op__claim(struct op *op, const struct handle *handle) { return op__claim_as(op, handle, false); }
+enum op_claim op__claim_event(struct op *op) { return op__claim_as(op, NULL, true); }
 
 void op__settle(struct op *op, uint32_t code, uint32_t bytes) {
   if (!op__is(op, OP_SETTLED)) {
     struct piece piece = {code, bytes};
-    bool more = op__take_in(op, &piece);
-    uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
-    if (more && !(word & OP_CANCEL) && !handle__is_closing(op->handle)) {
+    if (op__progress(op, &piece)) {
+      uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
       port__prepare(op);
       /* The kernel's party stays, and we are the submitter now. A canceller who comes in between leaves its mark, and
          op__submitted() finds it. */
@@ -335,6 +286,17 @@ void op__complete(struct op *op, uint32_t code, uint32_t bytes) {
   op__leave(op, OP_PARTY);
 }
 
+struct op *op__in_kernel(struct poller *poller, pier_operation id) {
+  struct slot *slot = id__kind(id) == ID_OPERATION ? slab__at(&poller->operations, id__slot(id)) : NULL;
+  if (!slot)
+    return NULL;
+  uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+  return slot__generation(word) == id__generation(id) && (word & OP_KERNEL) ? op__of_slot(slot) : NULL;
+}
+
+void op__hold_more(struct op *op) { atomic_fetch_add_explicit(&op->slot.word, OP_PARTY, memory_order_acq_rel); }
+void op__let_go(struct op *op) { op__leave(op, OP_PARTY); }
+
 /* ---- Cancelling ---- */
 
 /* The canceller is a party of the operation. */
@@ -358,8 +320,8 @@ int op__cancel(struct poller *poller, pier_operation id, uint64_t why) {
   do {
     if (slot__generation(word) != id__generation(id) || !(word & OP_PARTIES))
       return PIER_ENOENT;
-    if ((word & OP_CANCEL) && op__of_slot(slot)->slot.kind != OP_WORK)
-      return PIER_OK;
+    if (word & OP_CANCEL)
+      why = word & OP_TIMED_OUT; /* the first to ask has given the reason */
   } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, (word | OP_CANCEL | why) + OP_PARTY, memory_order_acq_rel,
                                                   memory_order_acquire));
   return op__ask(poller, op__of_slot(slot), word);
@@ -447,12 +409,12 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
   result->system_code = refused ? 0 : op->ready.code;
   result->bytes = op->bytes;
   result->end = op__is(op, OP_END);
-  if (op->handle)
+  if (op->handle && op->slot.kind != OP_CONNECT) /* nobody has seen that one's handle yet */
     result->handle = handle__id(op->handle);
-  else if (refused && op->slot.kind != OP_WORK)
+  else if (!op->handle && refused && op->slot.kind != OP_WORK)
     result->handle = op->as.refused;
-  if (refused)
-    return;
+  if (refused && !op->handle)
+    return; /* it never had anything */
   switch ((enum op_code)op->slot.kind) {
   case OP_READ:
   case OP_WRITE:
@@ -467,7 +429,8 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
       port__abandon(op);
     break;
   case OP_WORK:
-    result->opened = op->as.work.opened;
+    if (!refused)
+      result->opened = op->as.work.opened;
     break;
   case OP_SHUTDOWN:
   case OP_IOCTL:

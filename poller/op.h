@@ -15,6 +15,7 @@
 
 struct handle;
 struct op;
+struct piece;
 struct poller;
 
 enum op_code {
@@ -37,6 +38,7 @@ enum op_code {
 #define OP_STARTED ((uint64_t)1 << 17)   /* the system call is settled: a canceller may ask the kernel itself */
 #define OP_CANCEL ((uint64_t)1 << 18)    /* somebody asked for the end */
 #define OP_TIMED_OUT ((uint64_t)1 << 19) /* and it was the deadline */
+#define OP_EARLY ((uint64_t)1 << 20)     /* its packet was seen before OP_STARTED: the submitter goes on with it */
 
 /* The slot's detail: written before the launch or by the party that completes. */
 enum op_flags {
@@ -49,7 +51,8 @@ enum op_flags {
   OP_SEQUENTIAL = 64, /* a file's own position was taken and moved by the whole length */
   OP_EVENT = 128,     /* completes through a tagged event, not through the port's association */
   OP_COUNTED = 256,   /* among the handle's pending ones */
-  OP_YIELDS = 512     /* work that looks now and then whether it is asked to end */
+  OP_YIELDS = 512,    /* work that looks now and then whether it is asked to end */
+  OP_AWAITED = 1024   /* the kernel has it and will queue nothing: a worker waits for its end */
 };
 
 /* What is to be moved, and how far it is. */
@@ -63,16 +66,18 @@ struct op_data {
 };
 
 struct op_accept {
-  uintptr_t socket;      /* AcceptEx: the socket that will be the connection */
+  uintptr_t socket;      /* the connection; AcceptEx wants it beforehand */
   uint8_t addresses[88]; /* AcceptEx writes both here: 2 * (28 + 16) bytes for IPv6 */
 };
 
 struct op_pipe_accept {
   struct handle *instance; /* the pipe instance that waits for a client */
+  uintptr_t socket;        /* where pipes are sockets: the connection */
 };
 
 struct op_connect {
   pier_address address;
+  uint8_t system_address[32]; /* the same as the system wants it, where it is read after the call */
 };
 
 struct op_ioctl {
@@ -153,14 +158,29 @@ void op__refuse(struct poller *poller, struct op *op, pier_handle named, int sta
 /* The same for one that is bound, in place of the launch. */
 void op__refuse_bound(struct op *op, int status);
 
-/* True if a packet with this handle's key can be this operation's: it is in flight there, and is now believed, this once. */
-bool op__claim(struct op *op, const struct handle *handle);
+/* What a packet or an event is worth to an operation. */
+enum op_claim {
+  OP_CLAIM_NONE,  /* nothing: it is not this one's */
+  OP_CLAIM_EARLY, /* it is, and its submitter will see to it */
+  OP_CLAIMED      /* it is, and the caller settles it */
+};
+
+/* Whether a packet with this handle's key is this operation's: it is in flight there, and over. Believed once. */
+enum op_claim op__claim(struct op *op, const struct handle *handle);
 /* The same for an event instead of a packet; only one that waits for its event, and has ended, can be claimed. */
-bool op__claim_event(struct op *op);
+enum op_claim op__claim_event(struct op *op);
 /* The kernel's party, claimed, has said how it ended: goes on with the next piece, or leaves. */
 void op__settle(struct op *op, uint32_t code, uint32_t bytes);
 /* Both, for whoever stands in for the kernel: a worker, a wait for an event, the end of a parked shutdown. */
 void op__complete(struct op *op, uint32_t code, uint32_t bytes);
+/* For a system that keeps an operation from one call to the next: takes in what one call did. True if there is another to make;
+   false: the operation is settled (OP_SETTLED), and op__complete() or PORT_DONE ends it. */
+bool op__progress(struct op *op, const struct piece *piece);
+/* The operation of an id that the kernel still has; null if there is none such. */
+struct op *op__in_kernel(struct poller *poller, pier_operation id);
+/* One party more, by somebody who knows that there is one already; and one less. */
+void op__hold_more(struct op *op);
+void op__let_go(struct op *op);
 
 /* Asks for the end of the operation `id` of this poller; `why` is 0 or OP_TIMED_OUT. Statuses as pier_cancel(). */
 int op__cancel(struct poller *poller, pier_operation id, uint64_t why);

@@ -30,11 +30,11 @@ typedef struct pier_address {
 #define PIER_ADDRESS_TEXT_BYTES 72
 
 /** Reads a numeric address ("127.0.0.1", "::1", "fe80::1%3") and adds the port; no name is looked up.
- *  #PIER_EINVAL for a null pointer or a text that is no address. Any thread. (inet_pton.) */
+ *  #PIER_EINVAL for a null pointer or a text that is no address. Any thread. (RFC 4291; strict dotted quads.) */
 PIER_API int pier_address_parse(const char *text, uint16_t port, pier_address *address);
 
 /** Writes an address as "127.0.0.1:80" or "[::1]:80" into `text` of `text_bytes` bytes, with a final zero.
- *  #PIER_EINVAL for a null pointer or no family, #PIER_EMSGSIZE if it does not fit. Any thread. (inet_ntop.) */
+ *  #PIER_EINVAL for a null pointer or no family, #PIER_EMSGSIZE if it does not fit. Any thread. (RFC 5952.) */
 PIER_API int pier_address_text(const pier_address *address, char *text, size_t text_bytes);
 
 #ifdef __cplusplus

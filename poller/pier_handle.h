@@ -70,7 +70,8 @@ typedef struct pier_register_options {
  *  changed. `options` may be null. Any thread. #PIER_EINVAL for a null pointer or a handle that is none, #PIER_ENOMEM for
  *  want of a slot, #PIER_ENOTSUP where this kind cannot be served. A handle that is on another port already is no error:
  *  see #PIER_STATE_FOREIGN. (CreateIoCompletionPort, NtQueryInformationFile(FileModeInformation), GetFileType.) */
-PIER_API int pier_register(pier_loop *loop, pier_native native, const pier_register_options *options, pier_handle *handle);
+PIER_API int pier_register(pier_loop *loop, pier_native native, const pier_register_options *options,
+                           pier_handle *handle);
 
 /** Closes a handle. Any thread, also from callbacks.
  *
@@ -81,7 +82,8 @@ PIER_API int pier_close(pier_handle handle, pier_callback callback, void *contex
 
 /** Takes an idle handle off Pier's port, so that you can put it on one of your own; Pier's operations on it go on to work,
  *  through tagged events. #PIER_EBUSY while an operation is in flight: nothing has changed then. #PIER_OK, and nothing done,
- *  if it is not on Pier's port. #PIER_ENOTSUP where the system cannot do it (before Windows 8.1; Wine). Any thread.
+ *  if it is not on Pier's port. #PIER_ENOTSUP where the system cannot do it (before Windows 8.1; Wine). #PIER_ECLOSED if it is
+ *  closing, #PIER_EBADF if it is no handle (any more). Any thread.
  *  (NtSetInformationFile(FileReplaceCompletionInformation).) */
 PIER_API int pier_handle_detach(pier_handle handle);
 

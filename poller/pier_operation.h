@@ -40,7 +40,8 @@ typedef uintptr_t pier_native;
 #define PIER_MILLISECOND ((uint64_t)1000000)  /**< see #PIER_MICROSECOND */
 #define PIER_SECOND ((uint64_t)1000000000)    /**< see #PIER_MICROSECOND */
 
-/** A piece of memory for the vectored forms. The memory and the array of pieces are yours and stay valid from submit to callback. */
+/** A piece of memory for the vectored forms. The memory and the array of pieces are yours and stay valid from submit to
+ *  callback. */
 typedef struct pier_buffer {
   void *base;    /**< where it begins */
   size_t length; /**< how many bytes it has */
@@ -74,9 +75,10 @@ PIER_API uint64_t pier_deadline_in(uint64_t timeout_ns);
 /** Asks for the end of an operation. Any thread, also from callbacks.
  *
  *  #PIER_OK says that the operation had not finished and was asked to end: its callback comes with #PIER_ECANCELED, or
- *  with its result if that came first, and never twice. #PIER_ENOENT: it is finished, or never was; whatever uses its slot
- *  now is not touched. #PIER_EINVAL: the id is not an operation's. A function that a worker is running cannot be
- *  interrupted (#PIER_EBUSY). (CancelIoEx; CancelSynchronousIo for blocking handles.) */
+ *  with its result if that came first, and never twice. #PIER_ENOENT: how it ends is settled (its callback may still be on
+ *  the way), or it never was; whatever uses its slot now is not touched. So it is for every post. #PIER_EINVAL: the id is
+ *  not an operation's. A function that a worker is running cannot be interrupted (#PIER_EBUSY).
+ *  (CancelIoEx; CancelSynchronousIo for blocking handles.) */
 PIER_API int pier_cancel(pier_operation operation);
 
 #ifdef __cplusplus

@@ -32,6 +32,7 @@ static int poller__open_slabs(struct poller *poller, const struct poller_limits 
 int poller__open(struct poller *poller, pier_loop *loop, const struct poller_limits *limits) {
   poller->loop = loop;
   inbox__init(&poller->inbox);
+  strand__init(&poller->posts);
   mutex__init(&poller->associating);
   poller->port_borrowed = limits->use_port;
   int status = poller__open_slabs(poller, limits);
@@ -65,7 +66,7 @@ void poller__wake(struct poller *poller) {
   counter__add(&poller->counters.wakes, 1);
   /* Queuing a packet can fail for want of non-paged memory. What was brought lies in the inbox, so nothing is lost; but
      nobody else will wake the loop for it, so this thread stays at it. */
-  while (!port__post(poller, PORT_WAKE_KEY, NULL))
+  while (!port__post_wake(poller))
     thread__yield();
 }
 
@@ -83,6 +84,11 @@ void poller__deliver(struct poller *poller, struct handle *handle, struct ready 
     return;
   }
   poller__enqueue(poller, ready);
+}
+
+void poller__post(struct poller *poller, struct op *op) {
+  if (strand__enter(&poller->posts, &op->ready))
+    poller__enqueue(poller, &op->ready);
 }
 
 void poller__tell(struct poller *poller) {
@@ -105,28 +111,36 @@ static bool poller__foreign(struct poller *poller, struct handle *handle, const 
   return true;
 }
 
-/* The operation in flight that the packet's pointer names, now believed; found by arithmetic before anything is read. */
-static struct op *poller__claimed(struct poller *poller, const struct handle *handle, const pier_packet *packet) {
+/* The operation in flight that the packet's pointer names; found by arithmetic before anything is read. */
+static enum op_claim poller__claim(struct poller *poller, const struct handle *handle, const pier_packet *packet, struct op **op) {
   uintptr_t address = (uintptr_t)packet->overlapped;
-  if (address < offsetof(struct op, system))
-    return NULL;
+  if (!handle || address < offsetof(struct op, system))
+    return OP_CLAIM_NONE;
   struct slot *slot = slab__find(&poller->operations, address - offsetof(struct op, system));
-  return slot && op__claim(op__of_slot(slot), handle) ? op__of_slot(slot) : NULL;
+  *op = op__of_slot(slot);
+  return slot ? op__claim(*op, handle) : OP_CLAIM_NONE;
+}
+
+/* True if the packet was an operation's. */
+static bool poller__complete(struct poller *poller, const struct handle *handle, const pier_packet *packet) {
+  struct op *op = NULL;
+  enum op_claim claim = poller__claim(poller, handle, packet, &op);
+  if (claim == OP_CLAIMED) {
+    struct piece piece = {0, 0};
+    port__read_final(op, &piece);
+    op__settle(op, piece.code, piece.bytes);
+  }
+  return claim != OP_CLAIM_NONE;
 }
 
 bool poller__packet(struct poller *poller, const pier_packet *packet) {
-  if (packet->key == PORT_WAKE_KEY && !packet->overlapped) {
+  if (port__is_wake(poller, packet)) {
     atomic_store_explicit(&poller->wake_posted, 0, memory_order_seq_cst);
     return true;
   }
   struct handle *handle = handle__find(poller, packet->key);
-  struct op *op = handle ? poller__claimed(poller, handle, packet) : NULL;
-  if (op) {
-    struct piece piece = {0, 0};
-    port__read_packet(packet, op, &piece);
-    op__settle(op, piece.code, piece.bytes);
+  if (poller__complete(poller, handle, packet))
     return true;
-  }
   counter__add(&poller->counters.foreign, 1);
   if (handle && handle__enter(poller, packet->key, &handle) == PIER_OK) {
     if (!poller__foreign(poller, handle, packet)) {
@@ -138,13 +152,17 @@ bool poller__packet(struct poller *poller, const pier_packet *packet) {
   return poller__foreign(poller, NULL, packet);
 }
 
+void poller__count_batch(struct poller *poller, size_t packets) {
+  counter__add(&poller->counters.packets, packets);
+  if (packets > atomic_load_explicit(&poller->counters.batch_max, memory_order_relaxed))
+    atomic_store_explicit(&poller->counters.batch_max, packets, memory_order_relaxed);
+}
+
 void poller__wait(struct poller *poller, uint64_t timeout_ns) {
   pier_packet packets[PORT_BATCH];
   size_t count = port__wait(poller, packets, PORT_BATCH, timeout_ns);
   counter__add(&poller->counters.waits, 1);
-  counter__add(&poller->counters.packets, count);
-  if (count > atomic_load_explicit(&poller->counters.batch_max, memory_order_relaxed))
-    atomic_store_explicit(&poller->counters.batch_max, count, memory_order_relaxed);
+  poller__count_batch(poller, count);
   for (size_t i = 0; i < count; i++)
     if (!poller__packet(poller, &packets[i]))
       counter__add(&poller->counters.dropped, 1);

@@ -22,6 +22,7 @@ struct poller {
   struct slab operations;
   struct slab handles;
   struct inbox inbox;
+  struct strand posts; /* so that those of one thread keep their order, whatever the number of poller threads */
   struct mutex associating;
   _Atomic uint32_t wake_posted;   /* at most one wake packet is on the port */
   _Atomic uint32_t handles_ending; /* closing handles whose end has not run */
@@ -34,6 +35,9 @@ struct poller {
   uintptr_t port;
   bool port_borrowed;
   void *events; /* the event path's, one per operation slot, when there is need of it */
+  _Atomic uint32_t events_made;
+  const struct port_backend *backend; /* where a system has several */
+  void *system;                       /* the backend's own */
   struct counters counters;
 };
 
@@ -53,6 +57,8 @@ struct poller *poller__of(uint64_t id, unsigned kind);
 
 /* Has something run: on the handle's strand, if it has one. */
 void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready);
+/* Has a post run. */
+void poller__post(struct poller *poller, struct op *op);
 /* The same without a strand, or when the strand is the caller's already. */
 void poller__enqueue(struct poller *poller, struct ready *ready);
 /* Makes the loop look at its timers. */
@@ -60,6 +66,8 @@ void poller__tell(struct poller *poller);
 /* Puts a wake packet on the port, unless one is there. */
 void poller__wake(struct poller *poller);
 
+/* Counts what one wait has brought. */
+void poller__count_batch(struct poller *poller, size_t packets);
 /* Waits on the port and delivers what the packets stand for. */
 void poller__wait(struct poller *poller, uint64_t timeout_ns);
 /* One packet from wherever it was dequeued. False: it is not Pier's and goes back to the host. */
@@ -68,8 +76,6 @@ bool poller__packet(struct poller *poller, const pier_packet *packet);
 /* ---- The seam: the functions that have a body per system ---- */
 
 #define PORT_BATCH 128
-/* The key of wake packets; no handle's, for a handle's key has its kind in it. */
-#define PORT_WAKE_KEY ((uintptr_t)1)
 
 enum port_start { PORT_PENDING, PORT_DONE };
 
@@ -86,11 +92,12 @@ int port__associate(struct handle *handle);
 int port__disassociate(struct handle *handle);
 /* Marks the kernel's structure as pending. */
 void port__prepare(struct op *op);
-/* Makes the system call. PORT_DONE: it ended there, `piece` says how, and no packet will come. */
+/* Makes the system call, and counts it. PORT_DONE: it ended there, `piece` says how (unless OP_SETTLED says that it is taken in
+   already), and no packet will come. */
 enum port_start port__submit(struct op *op, struct piece *piece);
 /* For a handle that blocks: the same on a worker thread, to its end. */
 void port__block(struct op *op, struct piece *piece);
-/* Has that thread's blocking call return. */
+/* Has that thread's blocking call return, where that can be done. */
 void port__interrupt(struct op *op, struct thread *thread);
 /* Asks the kernel for the end of one operation that is pending. */
 void port__cancel(struct op *op);
@@ -98,11 +105,14 @@ void port__cancel(struct op *op);
 bool port__cancel_all(struct handle *handle);
 /* Dequeues up to `max` packets, in the layout of pier_packet. */
 size_t port__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns);
-/* Queues a packet that names no handle (a wake), or an operation's own. False: the system has no memory for it. */
-bool port__post(struct poller *poller, uintptr_t key, struct op *op);
+/* Queues a wake packet, or one that an operation is settled by. False: the system has no memory for it. */
+bool port__post_wake(struct poller *poller);
+bool port__post_settled(struct op *op);
+/* A port may be a host's, whose keys are its own affair: a wake is known by an address of ours, given twice. */
+bool port__is_wake(const struct poller *poller, const pier_packet *packet);
 /* Whether the kernel has said its last word on an operation, so that a packet for it can be believed; and that word. */
 bool port__is_final(struct op *op);
-void port__read_packet(const pier_packet *packet, struct op *op, struct piece *piece);
+void port__read_final(struct op *op, struct piece *piece);
 /* Whether this code, on this operation, is an end of file; whether it is only a message's cut; whether it was a cancel. */
 bool port__is_end(uint32_t code);
 bool port__is_cut(uint32_t code);
@@ -111,7 +121,11 @@ bool port__is_cancelled(uint32_t code);
 uint32_t port__cancelled(void);
 uint32_t port__no_memory(void);
 /* "iocp", "uring" ... */
-const char *port__name(void);
+const char *port__name(const struct poller *poller);
+/* Has the system take what was submitted, where submitting only puts it in line. */
+void port__flush(struct poller *poller);
+/* For a host that waits on the port: takes what has completed, unless it is the host who dequeues it. */
+void port__collect(struct poller *poller);
 /* Whether an accept that failed with this code goes on with the next connection. */
 bool port__peer_went_away(uint32_t code);
 /* What an accept or connect has opened, ready for use; the status if it cannot be had. */

@@ -5,12 +5,19 @@
    does not notice. */
 #define STEP_BYTES ((size_t)256 * 1024)
 
+/* Far from those of the slabs before it: a multiplicative step through all 32-bit numbers. */
+static uint32_t slab__generation(void) {
+  static _Atomic uint32_t slabs;
+  return (atomic_fetch_add_explicit(&slabs, 1, memory_order_relaxed) + 1) * 2654435769u;
+}
+
 int slab__open(struct slab *slab, size_t slot_bytes, uint32_t slots_max) {
   slab->slot_bytes = slot_bytes;
   slab->slots_max = slots_max;
   atomic_init(&slab->slots_made, 0);
   atomic_init(&slab->slots_used, 0);
   atomic_init(&slab->free_head, 0);
+  slab->first_generation = slab__generation();
   mutex__init(&slab->growth);
   slab->base = memory__reserve(slot_bytes * slots_max);
   return slab->base ? PIER_OK : PIER_ENOMEM;
@@ -62,8 +69,10 @@ static struct slot *slab__grow(struct slab *slab) {
     size_t want_bytes = have_bytes + STEP_BYTES < all_bytes ? have_bytes + STEP_BYTES : all_bytes;
     if (want_bytes == have_bytes || memory__commit(slab->base + have_bytes, want_bytes - have_bytes)) {
       uint32_t end = (uint32_t)(want_bytes / slab->slot_bytes);
-      for (uint32_t i = made + 1; i + 1 < end; i++)
-        atomic_store_explicit(&slab__slot(slab, i)->free_next, i + 2, memory_order_relaxed);
+      for (uint32_t i = made; i < end; i++) {
+        atomic_store_explicit(&slab__slot(slab, i)->word, (uint64_t)slab->first_generation << 32, memory_order_relaxed);
+        atomic_store_explicit(&slab__slot(slab, i)->free_next, i + 2, memory_order_relaxed); /* the last one's is set by the push */
+      }
       atomic_store_explicit(&slab->slots_made, end, memory_order_release);
       if (end > made + 1)
         slab__push(slab, slab__slot(slab, made + 1), slab__slot(slab, end - 1));

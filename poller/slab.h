@@ -25,6 +25,7 @@ struct slab {
   _Atomic uint32_t slots_made;  /* slots with memory behind them: 0 .. made-1 */
   _Atomic uint32_t slots_used;
   _Atomic uint64_t free_head;   /* a count against ABA, then index + 1 */
+  uint32_t first_generation;    /* of every slot: no two slabs begin alike, so an id of a closed loop names nothing in the next */
   struct mutex growth;
 };
 

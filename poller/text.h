@@ -22,4 +22,8 @@ int text__path(const char *utf8, wchar_t *buffer, size_t units_max);
 /* A pipe's name, with \\.\pipe\ before it unless it has it, or another machine's, already. At most 256 units behind it. */
 int text__pipe_name(const char *utf8, wchar_t *buffer, size_t units_max);
 
+/* Where names are bytes: whether this one is UTF-8, not empty, and with its final zero at most so long. PIER_OK, PIER_EINVAL, PIER_EILSEQ,
+ * PIER_ENAMETOOLONG. */
+int text__check(const char *utf8, size_t bytes_max);
+
 #endif

@@ -13,7 +13,7 @@ static uint32_t loop__or(uint32_t value, uint32_t usual) { return value ? value 
 static bool loop__fits(const pier_loop_options *options) {
   return options->threads <= THREADS_MAX && options->workers_max <= WORKERS_MAX && options->operations_max <= ID_SLOTS_MAX &&
          options->handles_max <= ID_SLOTS_MAX && options->timers_max <= ID_SLOTS_MAX &&
-         !(options->use_port && (options->port == PIER_NATIVE_NONE || options->port == 0));
+         !(options->use_port && (options->port == PIER_NATIVE_NONE || options->port == 0 || options->threads > 0));
 }
 
 /* Opens one part after the other, and closes those that are open when one cannot be had. */
@@ -73,18 +73,23 @@ static bool loop__is_mine(pier_loop *loop) {
   return false;
 }
 
+/* A wake of ours on a host's port would come to the host when the loop is gone: so it is dispatched first. */
+static bool loop__has_wake_out(pier_loop *loop) { return loop->poller.port_borrowed && atomic_load(&loop->poller.wake_posted); }
+
 uint64_t pier_loop_alive(pier_loop *loop) {
   if (!loop)
     return 0;
   struct poller *poller = &loop->poller;
   return (uint64_t)atomic_load_explicit(&poller->operations.slots_used, memory_order_acquire) +
-         atomic_load_explicit(&poller->handles_ending, memory_order_acquire) + timers__running(&loop->timers) + atomic_load(&loop->holds);
+         atomic_load_explicit(&poller->handles_ending, memory_order_acquire) + timers__running(&loop->timers) + atomic_load(&loop->holds) +
+         loop__has_wake_out(loop);
 }
 
 /* A repeating timer is no reason to stay; an operation, a handle or a hold is. */
 static bool loop__is_busy(pier_loop *loop) {
   return atomic_load_explicit(&loop->poller.operations.slots_used, memory_order_acquire) ||
-         atomic_load_explicit(&loop->poller.handles.slots_used, memory_order_acquire) || atomic_load(&loop->holds) || atomic_load(&loop->driver);
+         atomic_load_explicit(&loop->poller.handles.slots_used, memory_order_acquire) || atomic_load(&loop->holds) || atomic_load(&loop->driver) ||
+         loop__has_wake_out(loop);
 }
 
 int pier_loop_close(pier_loop *loop) {
@@ -108,6 +113,7 @@ int pier_loop_close(pier_loop *loop) {
 static void loop__rest(pier_loop *loop, struct turn *turn) {
   struct ready *ready;
   struct inbox *inbox = &loop->poller.inbox;
+  port__flush(&loop->poller);
   turn__end(turn);
   bool left = turn->ready.first != NULL;
   while ((ready = ready_list__take(&turn->ready)))
@@ -184,14 +190,18 @@ int pier_loop_run(pier_loop *loop, pier_run_mode mode, uint64_t timeout_ns) {
   return status;
 }
 
-int pier_loop_stop(pier_loop *loop) {
-  if (!loop)
-    return PIER_EINVAL;
-  atomic_store(&loop->stopped, 1);
+void loop__look(pier_loop *loop) {
   if (loop->poller.pooled)
     pool__look(&loop->pool);
   else
     poller__tell(&loop->poller);
+}
+
+int pier_loop_stop(pier_loop *loop) {
+  if (!loop)
+    return PIER_EINVAL;
+  atomic_store(&loop->stopped, 1);
+  loop__look(loop);
   return PIER_OK;
 }
 
@@ -210,10 +220,7 @@ int pier_loop_release(pier_loop *loop) {
     if (!holds)
       return PIER_EINVAL;
   } while (!atomic_compare_exchange_weak(&loop->holds, &holds, holds - 1));
-  if (loop->poller.pooled)
-    pool__look(&loop->pool);
-  else
-    poller__tell(&loop->poller);
+  loop__look(loop);
   return PIER_OK;
 }
 
@@ -232,6 +239,7 @@ int pier_loop_dispatch(pier_loop *loop, pier_packet *packets, size_t *count) {
     if (!poller__packet(&loop->poller, &packets[i]))
       packets[returned++] = packets[i];
   *count = returned;
+  port__collect(&loop->poller);
   inbox__drain(&loop->poller.inbox, &turn.ready);
   timers__expire(&loop->timers);
   run__list(loop, &turn, TURN_CALLBACKS_MAX);
@@ -244,7 +252,4 @@ uint64_t pier_loop_timeout_ns(pier_loop *loop) { return loop ? timers__due_in_ns
 
 pier_native pier_loop_native(pier_loop *loop) { return loop ? loop->poller.port : PIER_NATIVE_NONE; }
 
-const char *pier_loop_backend(pier_loop *loop) {
-  (void)loop;
-  return port__name();
-}
+const char *pier_loop_backend(pier_loop *loop) { return loop ? port__name(&loop->poller) : "none"; }

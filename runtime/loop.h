@@ -22,6 +22,9 @@ static inline struct poller *loop__poller(pier_loop *loop) { return &loop->polle
 static inline struct timers *loop__timers(pier_loop *loop) { return &loop->timers; }
 static inline struct workers *loop__workers(pier_loop *loop) { return &loop->workers; }
 
+/* Has whoever runs the loop look again: it may have to stop. */
+void loop__look(pier_loop *loop);
+
 /* Begins an operation on a handle: the operation, bound to the handle, which is entered. Null if there is nothing to launch:
    *id is then what the caller returns (0: no slot; otherwise the refusal's callback will come). */
 struct op *loop__begin(pier_handle handle, enum op_code code, pier_callback callback, void *context, pier_operation *id);

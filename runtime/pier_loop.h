@@ -21,7 +21,7 @@ typedef struct pier_loop_options {
                                        memory is taken as they are used. At most 16,777,215. */
   uint32_t handles_max;           /**< handles open at most; 0: 262,144. At most 16,777,215. */
   uint32_t timers_max;            /**< timers at most; 0: 4,194,304. At most 16,777,215. */
-  bool use_port;                  /**< the loop is to live on `port`, which the host has and keeps */
+  bool use_port;                  /**< the loop is to live on `port`, which the host has and waits on; then `threads` is 0 */
   pier_native port;               /**< with use_port: the host's completion port. It must outlive the loop. */
   pier_packet_callback on_packet; /**< gets packets with a key that no handle has; null: they are counted and dropped */
   void *packet_context;           /**< given to on_packet */
@@ -63,29 +63,35 @@ typedef struct pier_metrics {
  *  system says of the port or the threads. Any thread. (CreateIoCompletionPort.) */
 PIER_API int pier_loop_open(const pier_loop_options *options, pier_loop **loop);
 
-/** Closes a loop and frees it. #PIER_EBUSY while anything is alive (a handle, an operation, a post that has not run, a
- *  hold): nothing is freed then. Timers that are still running are dropped without a callback. #PIER_EDEADLK from a callback
- *  of this loop. Joins the loop's own threads. Not together with any other call on the loop. A host's port stays open. */
+/** Closes a loop and frees it. #PIER_EBUSY while anything is alive (a handle, an operation, a post that has not run, a hold,
+ *  a thread in pier_loop_run()): nothing is freed then. Timers that are still running are dropped without a callback.
+ *  #PIER_EDEADLK from a callback of this loop, #PIER_EINVAL for a null pointer. Joins the loop's own threads. Not together
+ *  with any other call on the loop. A host's port stays open. */
 PIER_API int pier_loop_close(pier_loop *loop);
 
-/** Drives a loop on the calling thread, at most for `timeout_ns` (#PIER_NO_TIMEOUT: no limit; rounded up to what the system's wait can do).
+/** Drives a loop on the calling thread, at most for `timeout_ns` (#PIER_NO_TIMEOUT: no limit; rounded up to what the system's
+ *  wait can do).
  *
  *  #PIER_OK when what the mode says has come to pass, #PIER_ETIMEDOUT when the time was up first (modes DEFAULT and ONCE).
- *  Alive are operations in flight, posts, running timers and holds; open handles alone are not. One thread at a time
- *  (#PIER_EBUSY), and not from its callbacks (#PIER_EDEADLK). On a loop with threads of its own, only DEFAULT: it waits until
- *  nothing is alive, and callbacks go on to run on those threads. (GetQueuedCompletionStatusEx.) */
+ *  Alive are operations in flight, posts, running timers, holds and handles that are being closed; open handles alone are
+ *  not. One thread at a time (#PIER_EBUSY), and not from its callbacks (#PIER_EDEADLK). On a loop with threads of its own only
+ *  DEFAULT (#PIER_EINVAL for the others): it waits until nothing is alive, and callbacks go on to run on those threads.
+ *  #PIER_EINVAL for a null pointer or an unknown mode. (GetQueuedCompletionStatusEx.) */
 PIER_API int pier_loop_run(pier_loop *loop, pier_run_mode mode, uint64_t timeout_ns);
 
-/** Makes the pier_loop_run() that is going on, or the next one, return after its turn. Nothing is cancelled. Any thread. */
+/** Makes the pier_loop_run() that is going on return after its turn; if there is none, the next one at once. Nothing is
+ *  cancelled. #PIER_EINVAL for a null pointer. Any thread. */
 PIER_API int pier_loop_stop(pier_loop *loop);
 
-/** Keeps pier_loop_run(PIER_RUN_DEFAULT) running although nothing is alive, and pier_loop_close() busy. Counts. Any thread. */
+/** Keeps pier_loop_run() in mode #PIER_RUN_DEFAULT running although nothing else is alive, and pier_loop_close() busy.
+ *  Counts. #PIER_EINVAL for a null pointer. Any thread. */
 PIER_API int pier_loop_hold(pier_loop *loop);
 
 /** Takes one pier_loop_hold() back. #PIER_EINVAL if there is none. Any thread. */
 PIER_API int pier_loop_release(pier_loop *loop);
 
-/** How much keeps the loop alive: operations in flight, posts, running timers, holds. Any thread; a moment's view. */
+/** How much keeps the loop alive: operations in flight, posts, running timers, holds, handles that are being closed.
+ *  Any thread; a moment's view. */
 PIER_API uint64_t pier_loop_alive(pier_loop *loop);
 
 /** The loop's completion port (a pollable descriptor elsewhere); it stays the loop's. Any thread. */
@@ -95,10 +101,11 @@ PIER_API pier_native pier_loop_native(pier_loop *loop);
 PIER_API const char *pier_loop_backend(pier_loop *loop);
 
 /** For a host that waits on the port itself: takes `*count` packets, runs the callbacks that are due, due timers and posts
- *  included, and leaves in `packets[0 .. *count-1]` those that were not Pier's. `packets` has the layout of an array of
- *  OVERLAPPED_ENTRY. `*count` may be 0, for timers only. The loop must have been opened with `threads` = 0; several host
- *  threads may call at once (the order of one handle's callbacks is then the order of these calls).
- *  #PIER_EINVAL for a null pointer or a loop with threads. */
+ *  included, and leaves those that were not Pier's at the front of `packets`, with their number in `*count`. `packets` has
+ *  the layout of an array of OVERLAPPED_ENTRY; it may be null where `*count` is 0, for timers only. If very much is due the
+ *  rest is left for the next call, and a wake packet on the port sees to it that there is one. The loop must have been
+ *  opened with `threads` = 0; several host threads may call at once (the order of one handle's callbacks is then the order
+ *  of these calls). #PIER_EINVAL for a null pointer or a loop with threads, #PIER_EDEADLK from a callback of this loop. */
 PIER_API int pier_loop_dispatch(pier_loop *loop, pier_packet *packets, size_t *count);
 
 /** How long a host may wait on the port before it has to call pier_loop_dispatch() for a timer or deadline: 0 if one
@@ -109,8 +116,8 @@ PIER_API uint64_t pier_loop_timeout_ns(pier_loop *loop);
 PIER_API int pier_loop_metrics(pier_loop *loop, pier_metrics *metrics);
 
 /** Has `callback` run on the loop, once, with `context` in its result. Posts of one thread run in the order in which they
- *  were made. Any thread. Wakes the loop at most once for any number of posts. 0 for want of a slot or a null loop or
- *  callback. (PostQueuedCompletionStatus.) */
+ *  were made. Any thread. Wakes the loop at most once for any number of posts. A post cannot be cancelled. 0 for want of a
+ *  slot or a null loop or callback. (PostQueuedCompletionStatus.) */
 PIER_API pier_operation pier_post(pier_loop *loop, pier_callback callback, void *context);
 
 #ifdef __cplusplus

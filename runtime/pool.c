@@ -22,6 +22,7 @@ static void pool__work(struct pool *pool, pier_loop *loop, struct turn *turn) {
   pool->running++;
   mutex__unlock(&pool->lock);
   run__one(loop, ready);
+  port__flush(&loop->poller);
   mutex__lock(&pool->lock);
   pool->running--;
   ready_list__move(&pool->line, &turn->ready);
@@ -61,7 +62,8 @@ static void pool__join(struct pool *pool, pier_loop *loop, uint32_t started) {
   pool->stopping = true;
   condition__broadcast(&pool->changed);
   mutex__unlock(&pool->lock);
-  poller__tell(&loop->poller);
+  if (started)
+    poller__tell(&loop->poller);
   for (uint32_t i = 0; i < started; i++)
     thread__join(&pool->threads[i]);
 }

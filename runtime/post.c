@@ -8,7 +8,7 @@ pier_operation pier_post(pier_loop *loop, pier_callback callback, void *context)
   if (!op)
     return 0;
   pier_operation id = op__id(poller, op);
-  poller__deliver(poller, NULL, &op->ready); /* from here on it may have run */
+  poller__post(poller, op); /* from here on it may have run */
   return id;
 }
 

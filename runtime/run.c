@@ -1,8 +1,8 @@
 #include "run.h"
 
 /* What follows on a strand waits behind what was due before it, so that no handle keeps the others out. */
-static void run__strand(struct poller *poller, struct handle *handle) {
-  struct ready *next = strand__next(&handle->strand);
+static void run__strand(struct poller *poller, struct strand *strand) {
+  struct ready *next = strand__next(strand);
   if (next)
     poller__enqueue(poller, next);
 }
@@ -29,12 +29,13 @@ static void run__foreign(struct poller *poller, struct op *op) {
   op__release(poller, op);
   callback(poller->loop, id, &packet, context);
   if (handle)
-    run__strand(poller, handle);
+    run__strand(poller, &handle->strand);
 }
 
 static void run__operation(pier_loop *loop, struct op *op) {
   struct poller *poller = &loop->poller;
   struct handle *handle = op->handle;
+  struct strand *strand = handle ? &handle->strand : op->slot.kind == OP_POST ? &poller->posts : NULL;
   pier_callback callback = op->callback;
   pier_result result;
   op__result(poller, op, &result);
@@ -49,8 +50,8 @@ static void run__operation(pier_loop *loop, struct op *op) {
     callback(&result);
   else if (result.opened)
     pier_close(result.opened, NULL, NULL); /* nobody wants it */
-  if (handle)
-    run__strand(poller, handle);
+  if (strand)
+    run__strand(poller, strand);
 }
 
 void run__one(pier_loop *loop, struct ready *ready) {
@@ -90,23 +91,13 @@ static bool run__collect(pier_loop *loop, struct turn *turn) {
 
 void run__gather(pier_loop *loop, struct turn *turn, uint64_t timeout_ns) {
   struct inbox *inbox = &loop->poller.inbox;
-  if (run__collect(loop, turn)) {
+  if (run__collect(loop, turn) || timeout_ns == 0) {
     poller__wait(&loop->poller, 0);
-    return;
+  } else if (inbox__sleep(inbox)) {
+    uint64_t due_in_ns = timers__due_in_ns(&loop->timers); /* asked for now: who adds an earlier one wakes us */
+    poller__wait(&loop->poller, due_in_ns < timeout_ns ? due_in_ns : timeout_ns);
   }
-  if (!inbox__sleep(inbox)) {
-    /* Something came since: look again before sleeping. */
-    inbox__rise(inbox);
-    if (run__collect(loop, turn))
-      return;
-    if (!inbox__sleep(inbox)) {
-      inbox__rise(inbox);
-      run__collect(loop, turn);
-      return; /* told again: the next turn sleeps, or not */
-    }
-  }
-  uint64_t due_in_ns = timers__due_in_ns(&loop->timers); /* asked for now: who adds an earlier one wakes us */
-  poller__wait(&loop->poller, due_in_ns < timeout_ns ? due_in_ns : timeout_ns);
+  /* Or told of something since: the caller has to look too, it may be the order to stop. */
   inbox__rise(inbox);
   run__collect(loop, turn);
 }

@@ -203,7 +203,7 @@ static void timers__arm(struct timers *timers, struct timer *timer) {
 /* What was missed is skipped, and the beat kept. */
 static void timers__next_beat(struct timer *timer) {
   uint64_t now_ns = clock__now_ns();
-  timer->due_ns += timer->period_ns;
+  timer->due_ns = timers__moment(timer->due_ns, timer->period_ns);
   if (timer->due_ns <= now_ns)
     timer->due_ns = now_ns + timer->period_ns - (now_ns - timer->due_ns) % timer->period_ns;
 }
@@ -315,6 +315,8 @@ int pier_timer_stop(pier_timer id) {
     return PIER_ENOENT;
   if (idle)
     slab__release(&timers->slab, &timer->slot);
+  if (timers__running(timers) == 0)
+    loop__look(timers->poller->loop); /* it may have been the last thing alive */
   return PIER_OK;
 }
 
@@ -358,7 +360,7 @@ uint64_t pier_timer_due_in_ns(pier_timer id) {
   else if (timer && timer__is(timer, TIMER_MOVED))
     due_ns = timer->due_ns;
   else if (timer && timer__is(timer, TIMER_RUNNING))
-    due_ns = timer->due_ns + timer->period_ns;
+    due_ns = timers__moment(timer->due_ns, timer->period_ns);
   mutex__unlock(&timers->lock);
   if (!timer)
     return PIER_NO_TIMEOUT;

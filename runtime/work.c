@@ -2,6 +2,8 @@
 #include "loop.h"
 #include <stdlib.h>
 
+#define INTERRUPT_AGAIN_NS (2 * PIER_MILLISECOND)
+
 struct worker {
   struct workers *workers;
   struct thread thread;
@@ -87,7 +89,8 @@ void workers__submit(struct poller *poller, struct op *op) {
   struct workers *workers = loop__workers(poller->loop);
   mutex__lock(&workers->lock);
   /* Who cancels marks the operation and then takes the lock: one of both sees the other. */
-  bool runs = op__asked_to_end(op) == PIER_OK;
+  bool must_run = op__is(op, OP_AWAITED); /* the kernel has it, so it cannot be given up here */
+  bool runs = must_run || op__asked_to_end(op) == PIER_OK;
   if (runs) {
     op->slot.flags = WORK_QUEUED;
     ready_list__append(&workers->line, &op->ready);
@@ -104,6 +107,8 @@ void workers__submit(struct poller *poller, struct op *op) {
   mutex__unlock(&workers->lock);
   if (runs)
     condition__signal(&workers->work_came);
+  else if (must_run)
+    worker__run(op); /* no worker can be had: this thread has to wait itself */
   else
     op__complete(op, op__asked_to_end(op) ? port__cancelled() : port__no_memory(), 0);
 }
@@ -119,6 +124,21 @@ static void workers__unlink(struct workers *workers, struct ready *wanted) {
   workers->queued--;
 }
 
+/* Under the lock: the worker that runs an operation, if there is one. */
+static struct worker *workers__of(struct workers *workers, const struct op *op) {
+  for (uint32_t i = 0; i < workers->started; i++)
+    if (workers->workers[i].op == op)
+      return &workers->workers[i];
+  return NULL;
+}
+
+/* A blocking call can be interrupted once it has begun, and nobody can see whether it has: so it is asked again and again, by the
+   loop's timers, until the operation is over. No thread waits or spins for that. */
+static void workers__interrupt(struct poller *poller, struct op *op, struct worker *worker) {
+  port__interrupt(op, &worker->thread);
+  timers__add_deadline(loop__timers(poller->loop), clock__now_ns() + INTERRUPT_AGAIN_NS, op__id(poller, op));
+}
+
 int workers__cancel(struct poller *poller, struct op *op) {
   struct workers *workers = loop__workers(poller->loop);
   mutex__lock(&workers->lock);
@@ -126,11 +146,10 @@ int workers__cancel(struct poller *poller, struct op *op) {
   if (place == WORK_QUEUED) {
     workers__unlink(workers, &op->ready);
     op->slot.flags = WORK_RUNNING;
-  } else if (place == WORK_RUNNING && op->slot.kind != OP_WORK) {
-    for (uint32_t i = 0; i < workers->started; i++)
-      if (workers->workers[i].op == op)
-        port__interrupt(op, &workers->workers[i].thread);
   }
+  struct worker *worker = place == WORK_RUNNING && op->slot.kind != OP_WORK ? workers__of(workers, op) : NULL;
+  if (worker)
+    workers__interrupt(poller, op, worker);
   mutex__unlock(&workers->lock);
   if (place == WORK_QUEUED)
     op__complete(op, port__cancelled(), 0);
@@ -138,19 +157,36 @@ int workers__cancel(struct poller *poller, struct op *op) {
   return place == WORK_RUNNING && deaf ? PIER_EBUSY : PIER_OK;
 }
 
+/* The plan goes into the slot. */
+static void work__set(struct op *op, struct poller *poller, const struct work_plan *plan) {
+  op->as.work = (struct op_work){.poller = poller, .run = plan->run};
+  for (size_t i = 0; i < sizeof plan->argument / sizeof plan->argument[0]; i++)
+    op->as.work.argument[i] = plan->argument[i];
+  if (plan->yields)
+    op__mark(op, OP_YIELDS);
+}
+
 pier_operation work__start(struct pier_loop *loop, const struct work_plan *plan, uint64_t deadline_ns, pier_callback callback, void *context) {
   struct poller *poller = loop__poller(loop);
   struct op *op = op__acquire(poller, OP_WORK, callback, context);
   if (!op)
     return 0;
-  op->as.work = (struct op_work){.poller = poller, .run = plan->run};
-  for (size_t i = 0; i < sizeof plan->argument / sizeof plan->argument[0]; i++)
-    op->as.work.argument[i] = plan->argument[i];
-  op->slot.flags = WORK_NEW;
-  if (plan->yields)
-    op__mark(op, OP_YIELDS);
+  work__set(op, poller, plan);
   op__bind(op, NULL);
   return loop__launch(loop, op, deadline_ns);
+}
+
+pier_operation work__start_on(pier_handle handle, pier_kind kind, const struct work_plan *plan, uint64_t deadline_ns, pier_callback callback,
+                              void *context) {
+  pier_operation operation;
+  struct op *op = loop__begin(handle, OP_WORK, callback, context, &operation);
+  if (!op)
+    return operation;
+  if (op->handle->slot.kind != kind)
+    return loop__refuse(op, PIER_EBADF);
+  struct poller *poller = op->handle->poller;
+  work__set(op, poller, plan);
+  return loop__launch(poller->loop, op, deadline_ns);
 }
 
 static int work__call(struct op *op) {

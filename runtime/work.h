@@ -22,7 +22,7 @@ int workers__open(struct workers *workers, uint32_t workers_max);
 void workers__close(struct workers *workers);
 
 /* Where a piece of work is; kept in its slot's flags. */
-enum work_place { WORK_NEW, WORK_QUEUED, WORK_RUNNING };
+enum work_place { WORK_NEW = 0, WORK_QUEUED, WORK_RUNNING };
 
 /* Puts an operation in line: one of pier_work() and its like, or one on a blocking handle. */
 void workers__submit(struct poller *poller, struct op *op);
@@ -35,6 +35,10 @@ struct work_plan {
   bool yields;               /* it looks at op__asked_to_end() now and then, so it can be cancelled while it runs */
   uintptr_t argument[4];
 };
+
+/* The same as an operation of a handle, which has to be of that kind; `run` finds it in op->handle. */
+pier_operation work__start_on(pier_handle handle, pier_kind kind, const struct work_plan *plan, uint64_t deadline_ns, pier_callback callback,
+                              void *context);
 
 /* 0 for want of a slot. */
 pier_operation work__start(struct pier_loop *loop, const struct work_plan *plan, uint64_t deadline_ns, pier_callback callback, void *context);

@@ -1,0 +1,9 @@
+#ifndef BENCH_CLIENT_H
+#define BENCH_CLIENT_H
+
+#include "../common/bench.h"
+
+int client_tcp_echo(const struct bench_options *options, struct bench_result *result);
+int client_tcp_pump(const struct bench_options *options, struct bench_result *result);
+
+#endif

@@ -1,0 +1,89 @@
+#define _POSIX_C_SOURCE 200809L
+
+#include "socket.h"
+
+#include "../common/bench.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 128
+#define SILENCE_MS 5000
+
+struct client_set {
+  int poller;
+};
+
+client_socket client_connect(unsigned port) {
+  int one = 1;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+  bench_check(fd >= 0, "socket", errno);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int error = connect(fd, (const struct sockaddr *)&address, sizeof address);
+  bench_check(error == 0, "connect", errno);
+  error = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  bench_check(error == 0, "TCP_NODELAY", errno);
+  return (client_socket)fd;
+}
+
+void client_send(client_socket socket, const char *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t sent = send((int)socket, bytes, length, MSG_NOSIGNAL);
+    bench_check(sent > 0, "send", errno);
+    bytes += sent;
+    length -= (size_t)sent;
+  }
+}
+
+size_t client_receive(client_socket socket, char *bytes, size_t length) {
+  ssize_t got = recv((int)socket, bytes, length, 0);
+  bench_check(got >= 0, "recv", errno);
+  return (size_t)got;
+}
+
+void client_end_sending(client_socket socket) {
+  shutdown((int)socket, SHUT_WR);
+}
+
+void client_close(client_socket socket) {
+  close((int)socket);
+}
+
+struct client_set *client_set_open(size_t sockets_max) {
+  struct client_set *set = bench_allocate(1, sizeof *set);
+
+  (void)sockets_max;
+  set->poller = epoll_create1(0);
+  bench_check(set->poller >= 0, "epoll_create1", errno);
+  return set;
+}
+
+void client_set_add(struct client_set *set, client_socket socket, void *context) {
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = context};
+  int error = epoll_ctl(set->poller, EPOLL_CTL_ADD, (int)socket, &event);
+  bench_check(error == 0, "epoll_ctl", errno);
+}
+
+void client_set_close(struct client_set *set) {
+  close(set->poller);
+  bench_release(set);
+}
+
+size_t client_set_wait(struct client_set *set, void **contexts, size_t contexts_max) {
+  struct epoll_event events[EVENTS_MAX];
+  int most = contexts_max < EVENTS_MAX ? (int)contexts_max : EVENTS_MAX;
+  int count = epoll_wait(set->poller, events, most, SILENCE_MS);
+
+  bench_check(count > 0, "nothing came from the server for 5 s", count < 0 ? errno : 0);
+  for (int i = 0; i < count; i++) {
+    contexts[i] = events[i].data.ptr;
+  }
+  return (size_t)count;
+}

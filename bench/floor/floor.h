@@ -1,0 +1,18 @@
+/* The floor: each workload straight against the system, with the leanest sequence of calls that a careful programmer would write for just this work. */
+#ifndef BENCH_FLOOR_H
+#define BENCH_FLOOR_H
+
+#include "../common/bench.h"
+
+int floor_tcp_echo(const struct bench_options *options, struct bench_result *result);
+int floor_tcp_pump(const struct bench_options *options, struct bench_result *result);
+int floor_pipe_echo(const struct bench_options *options, struct bench_result *result);
+int floor_pipe_client(const struct bench_options *options, struct bench_result *result);
+int floor_file_read(const struct bench_options *options, struct bench_result *result);
+int floor_sync_read(const struct bench_options *options, struct bench_result *result);
+int floor_post_pair(const struct bench_options *options, struct bench_result *result);
+int floor_post_flood(const struct bench_options *options, struct bench_result *result);
+int floor_timers(const struct bench_options *options, struct bench_result *result);
+int floor_sizes(const struct bench_options *options, struct bench_result *result);
+
+#endif

@@ -1,0 +1,21 @@
+/* The same workloads written for libuv, as its documentation recommends. */
+#ifndef BENCH_LIBUV_TWIN_H
+#define BENCH_LIBUV_TWIN_H
+
+#include "../common/bench.h"
+
+int twin_tcp_echo(const struct bench_options *options, struct bench_result *result);
+int twin_tcp_pump(const struct bench_options *options, struct bench_result *result);
+int twin_pipe_echo(const struct bench_options *options, struct bench_result *result);
+int twin_file_read(const struct bench_options *options, struct bench_result *result);
+int twin_sync_read(const struct bench_options *options, struct bench_result *result);
+int twin_post_pair(const struct bench_options *options, struct bench_result *result);
+int twin_post_flood(const struct bench_options *options, struct bench_result *result);
+int twin_timers(const struct bench_options *options, struct bench_result *result);
+int twin_sizes(const struct bench_options *options, struct bench_result *result);
+int twin_version(const struct bench_options *options, struct bench_result *result);
+
+/* Ends the program when a libuv call failed. */
+void twin_check(int status, const char *what);
+
+#endif

@@ -1,0 +1,203 @@
+"""Runs the programs of the benchmark: pinned, bounded in time, and nothing is ended but what was started here."""
+
+import json
+import os
+import pathlib
+import queue
+import random
+import shutil
+import signal
+import subprocess
+import threading
+
+RUN_SECONDS_MAX = 120
+READY_SECONDS_MAX = 20
+FILE_BYTES = 256 << 20
+
+
+class Failure(Exception):
+    """A side that did not do its work; the text says which and what it wrote."""
+
+
+class Program:
+    """One started program. Its lines are read by a thread, so that waiting for one can have an end."""
+
+    def __init__(self, name, command, gate):
+        self.name = name
+        self.gate = gate
+        self.counters = {}
+        self.lines = queue.Queue()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=os.name != "nt")
+        self.errors = b""
+        self.readers = [threading.Thread(target=self._read_lines, daemon=True),
+                        threading.Thread(target=self._read_errors, daemon=True)]
+        for reader in self.readers:
+            reader.start()
+
+    def _read_lines(self):
+        for line in self.process.stdout:
+            self.lines.put(line.decode("utf-8", "replace").strip())
+        self.lines.put(None)
+
+    def _read_errors(self):
+        self.errors = self.process.stderr.read()
+
+    def _fail(self, what):
+        self.stop()
+        self.readers[1].join(2)
+        said = self.errors.decode("utf-8", "replace").strip().splitlines()[-3:]
+        raise Failure(f"{self.name}: {what}" + (": " + " / ".join(said) if said else ""))
+
+    def next_line(self, seconds):
+        """The next line that is not a gate's; at a gate the counters are read and the program is let through."""
+        while True:
+            try:
+                line = self.lines.get(timeout=seconds)
+            except queue.Empty:
+                self._fail(f"silent for {seconds} s")
+            if line is None:
+                self._fail(f"ended with status {self.process.wait()} and no result")
+            if self.gate and line in ("begin", "end"):
+                self.counters[line] = self.gate(self.process.pid)
+                self._let_through()
+                continue
+            return line
+
+    def _let_through(self):
+        try:
+            self.process.stdin.write(b"\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass  # it has ended: the next line says so
+
+    def ready(self):
+        line = self.next_line(READY_SECONDS_MAX)
+        if not line.startswith("ready "):
+            self._fail(f"unexpected answer '{line}'")
+        return int(line.split()[1])
+
+    def result(self):
+        line = self.next_line(RUN_SECONDS_MAX)
+        try:
+            result = json.loads(line)
+        except ValueError:
+            self._fail(f"unexpected answer '{line}'")
+        if self.process.wait(READY_SECONDS_MAX) != 0:
+            self._fail(f"ended with status {self.process.returncode} after its result")
+        if self.gate:
+            begin, end = self.counters["begin"], self.counters["end"]
+            result["counters"] = {key: end[key] - begin[key] for key in begin}
+        return result
+
+    def stop(self, patience_seconds=0):
+        """Ends it, unless it does so itself in time. True if it had to be ended."""
+        try:
+            self.process.wait(patience_seconds)
+            return False
+        except subprocess.TimeoutExpired:
+            pass
+        if os.name == "nt":
+            self.process.kill()
+        else:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        return True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            stream.close()
+
+
+class Programs:
+    """Knows where the programs lie and how they are started on this system."""
+
+    def __init__(self, build, pin):
+        self.folder = pathlib.Path(build) / "bench"
+        self.wine = os.name != "nt"
+        self.pin = ["taskset", "-c", os.environ.get("PIER_CPU", "0")] if pin and self.wine else []
+        self.pipes = 0
+        if self.wine and not shutil.which("wine"):
+            raise Failure("no wine here: bench/run installs it")
+        if self.wine and not os.environ.get("WINEPREFIX"):
+            raise Failure("WINEPREFIX is not set: start me by bench/run")
+        if self.pin and not shutil.which("taskset"):
+            raise Failure("no taskset here (util-linux): give --no-pin")
+
+    def has(self, side):
+        return (self.folder / f"bench_{side}.exe").exists()
+
+    def _start(self, side, options, gate):
+        native = side == "client" and self.wine
+        program = self.folder / (f"bench_{side}" if native else f"bench_{side}.exe")
+        if not program.exists():
+            raise Failure(f"{program.name} is not built")
+        command = list(self.pin) + (["wine"] if self.wine and not native else []) + [str(program)]
+        for name, value in options.items():
+            command += [f"--{name}", str(value)]
+        if gate:
+            command += ["--gate", "1"]
+        return Program(side, command, gate)
+
+    def read_file(self):
+        """The file that is read at random: made once, the same everywhere, and in the system's cache."""
+        path = self.folder / "read.dat"
+        if not path.exists() or path.stat().st_size != FILE_BYTES:
+            block = random.Random(1).randbytes(1 << 20)
+            with open(path, "wb") as file:
+                for i in range(FILE_BYTES >> 20):
+                    file.write(i.to_bytes(8, "little") + block[8:])
+        with open(path, "rb") as file:
+            while file.read(1 << 22):
+                pass
+        absolute = str(path.resolve())
+        return "Z:" + absolute.replace("/", "\\") if self.wine else absolute
+
+    def alone(self, side, options, gate=None):
+        with self._start(side, options, gate) as program:
+            return program.result(), None
+
+    def with_tcp_client(self, side, options, gate=None):
+        with self._start(side, options, gate) as server:
+            port = server.ready()
+            with self._start("client", {**options, "form": "", "port": port}, None) as client:
+                return self._both(server, client)
+
+    def with_pipe_client(self, side, options, gate=None):
+        self.pipes += 1
+        name = rf"\\.\pipe\pier-bench-{os.getpid()}-{self.pipes}"
+        with self._start(side, {**options, "path": name}, gate) as server:
+            server.ready()
+            with self._start("floor", {**options, "workload": "pipe_client", "form": "", "path": name}, None) as client:
+                return self._both(server, client)
+
+    @staticmethod
+    def _both(server, client):
+        """The server's gates are passed while the client runs, so a thread waits for the client. When both fail, the one that failed first is named."""
+        box = {}
+
+        def wait():
+            try:
+                box["result"] = client.result()
+            except Failure as failure:
+                box["failure"] = failure
+                box["server_hung"] = server.stop(patience_seconds=1)
+
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        try:
+            result = server.result()
+        except Failure:
+            client.stop(patience_seconds=1)
+            waiter.join()
+            if box.get("server_hung"):
+                raise box["failure"]
+            raise
+        waiter.join()
+        if "failure" in box:
+            raise box["failure"]
+        return result, box["result"]

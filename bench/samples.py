@@ -1,0 +1,94 @@
+"""Samples of one workload: checks that the sides did the same work, and makes figures of them."""
+
+import statistics
+
+from programs import Failure
+
+
+def check_pair(side, server, client):
+    """The server must have counted what the client had back."""
+    if client is None:
+        return
+    if client["operations"] == 0:
+        raise Failure(f"{side}: the client had no answer at all")
+    if server["bytes"] != client["bytes"]:
+        raise Failure(f"{side}: the server counted {server['bytes']} bytes, the client {client['bytes']}")
+
+
+def check_same(column, result, first):
+    """Programs without a client do a fixed amount of work, so its trace must be the same on every side."""
+    for what in ("operations", "bytes", "checksum"):
+        if result[what] != first[what]:
+            raise Failure(f"{column}: {what} {result[what]}, but the first side had {first[what]}")
+
+
+def rate(workload, server, client):
+    if workload.program == "tcp_pump":
+        return server["bytes"] / server["seconds"] / (1 << 20)
+    judge = client or server
+    return judge["operations"] / judge["seconds"]
+
+
+class Samples:
+    """All rounds of one column."""
+
+    def __init__(self, column):
+        self.column = column
+        self.rates = []
+        self.results = []
+        self.clients = []
+        self.counters = None  # of the one run with gates: requests and server time
+        self.counted_operations = 0
+
+    def add(self, workload, server, client):
+        self.rates.append(rate(workload, server, client))
+        self.results.append(server)
+        self.clients.append(client or server)
+
+    def count(self, server):
+        self.counters = server.get("counters")
+        self.counted_operations = server["operations"]
+
+    @property
+    def median(self):
+        return statistics.median(self.rates)
+
+    def _operations(self, result):
+        return max(1, result["operations"])
+
+    @property
+    def cpu_us(self):
+        """Processor time of the program per operation, user and system."""
+        return statistics.median((r["cpu_user"] + r["cpu_system"]) * 1e6 / self._operations(r) for r in self.results)
+
+    @property
+    def requests(self):
+        return None if self.counters is None else self.counters["requests"] / max(1, self.counted_operations)
+
+    @property
+    def server_us(self):
+        return None if self.counters is None else self.counters["server_ns"] / 1e3 / max(1, self.counted_operations)
+
+    def extra(self, name, source="results"):
+        values = [result[name] for result in getattr(self, source) if name in result]
+        return statistics.median(values) if values else None
+
+    def as_json(self):
+        known = {"side", "workload", "form", "operations", "bytes", "checksum", "seconds", "cpu_user", "cpu_system", "counters"}
+        extras = sorted({name for result in self.results for name in result} - known)
+        return {
+            "median": self.median,
+            "rounds": self.rates,
+            "cpu_us_per_operation": self.cpu_us,
+            "server_requests_per_operation": self.requests,
+            "server_us_per_operation": self.server_us,
+            "p50_ns": self.extra("p50_ns", "clients"),
+            "p99_ns": self.extra("p99_ns", "clients"),
+            "extras": {name: self.extra(name) for name in extras},
+        }
+
+
+def ratio(over, under):
+    """Ratio of medians, and the least and greatest ratio of the two within one round."""
+    each = [a / b for a, b in zip(over.rates, under.rates)]
+    return over.median / under.median, min(each), max(each)

@@ -1,0 +1,33 @@
+"""Counts what a program asks of Wine's server: each request is one write of the program, and the kernel counts those."""
+
+import os
+import pathlib
+
+
+def server_pid():
+    """The server of this prefix, or None."""
+    wanted = os.environ.get("WINEPREFIX", "")
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if not (entry / "comm").read_text().startswith("wineserver"):
+                continue
+            environment = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has gone, or is somebody else's
+        if f"WINEPREFIX={wanted}".encode() in environment:
+            return int(entry.name)
+    return None
+
+
+def counters(pid, server):
+    """Requests so far of a process, and the server's processor time so far in nanoseconds."""
+    requests = 0
+    for line in pathlib.Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("syscw:"):
+            requests = int(line.split()[1])
+    server_ns = 0
+    if server is not None:
+        server_ns = int(pathlib.Path(f"/proc/{server}/schedstat").read_text().split()[0])
+    return {"requests": requests, "server_ns": server_ns}

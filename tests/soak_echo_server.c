@@ -1,0 +1,216 @@
+/* An echo server that says what its process holds, for the soak test: handles and memory have to come back to the
+ * start.
+ *
+ *     soak_echo_server --port N --threads N --until-eof
+ *
+ * Each line on standard input is answered with a report; the end of input ends the server. The connections' memory is
+ * taken before the first report and given back after the last one, so that what changes in between is Pier's or the
+ * system's.
+ */
+#include "support.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+#include <psapi.h>
+
+#define ACCEPTS 64
+#define BUFFER_BYTES 4096
+
+#define CONNECTIONS_MAX 4096
+
+struct connection {
+  SLIST_ENTRY entry; /* in the list of those that are free; has to come first */
+  pier_handle handle;
+  char buffer[BUFFER_BYTES];
+};
+
+static pier_loop *loop;
+static pier_handle listener;
+static bool input_ended; /* set by the worker before its callback, which looks */
+static SLIST_HEADER free_connections;
+static atomic_uint connections;
+static atomic_uint failures;
+
+static void give_up(const char *what, int status) {
+  fprintf(stderr, "%s: %s\n", what, pier_error_text(status));
+  exit(EXIT_FAILURE);
+}
+
+static void report(const char *when) {
+  PROCESS_MEMORY_COUNTERS memory = {.cb = sizeof memory};
+  pier_metrics metrics = {.turns = 0};
+
+  if (!GetProcessMemoryInfo(GetCurrentProcess(), &memory, sizeof memory)) {
+    fprintf(stderr, "the system does not tell what memory the process holds: %lu\n", (unsigned long)GetLastError());
+    exit(EXIT_FAILURE);
+  }
+  if (loop != NULL) {
+    pier_loop_metrics(loop, &metrics);
+  }
+  printf("%s handles=%zu working_set_kib=%zu private_kib=%zu connections=%u failures=%u loop_handles=%" PRIu32
+         " loop_operations=%" PRIu32 " completed=%" PRIu64 "\n",
+         when, support__handle_count(), memory.WorkingSetSize / 1024, memory.PagefileUsage / 1024,
+         atomic_load(&connections), atomic_load(&failures), metrics.handles, metrics.operations, metrics.completed);
+  fflush(stdout);
+}
+
+static void on_closed(const pier_result *result) {
+  struct connection *connection = result->context;
+
+  InterlockedPushEntrySList(&free_connections, &connection->entry);
+  atomic_fetch_sub(&connections, 1);
+}
+
+static void connection_end(struct connection *connection) {
+  int status = pier_close(connection->handle, on_closed, connection);
+  if (status != PIER_OK) {
+    give_up("pier_close", status);
+  }
+}
+
+static void on_read(const pier_result *result);
+
+static void on_written(const pier_result *result) {
+  struct connection *connection = result->context;
+
+  if (result->status != PIER_OK) {
+    atomic_fetch_add(&failures, 1);
+    connection_end(connection);
+  } else if (pier_read(result->handle, connection->buffer, BUFFER_BYTES, PIER_NO_DEADLINE, on_read, connection) == 0) {
+    give_up("pier_read", PIER_ENOMEM);
+  }
+}
+
+static void on_read(const pier_result *result) {
+  struct connection *connection = result->context;
+
+  if (result->status != PIER_OK || result->end) {
+    atomic_fetch_add(&failures, result->status != PIER_OK);
+    connection_end(connection);
+  } else if (pier_write(result->handle, connection->buffer, result->bytes, PIER_NO_DEADLINE, on_written, connection) ==
+             0) {
+    give_up("pier_write", PIER_ENOMEM);
+  }
+}
+
+static void on_accepted(const pier_result *result) {
+  if (result->status == PIER_ECLOSED || result->status == PIER_ECANCELED) {
+    return;
+  }
+  if (result->status != PIER_OK) {
+    give_up("pier_tcp_accept", result->status);
+  }
+  struct connection *connection = (struct connection *)(void *)InterlockedPopEntrySList(&free_connections);
+  if (connection == NULL) {
+    give_up("there are more clients than agreed", PIER_ENOMEM);
+  }
+  connection->handle = result->opened;
+  atomic_fetch_add(&connections, 1);
+  if (pier_read(connection->handle, connection->buffer, BUFFER_BYTES, PIER_NO_DEADLINE, on_read, connection) == 0 ||
+      pier_tcp_accept(listener, PIER_NO_DEADLINE, on_accepted, NULL) == 0) {
+    give_up("submitting", PIER_ENOMEM);
+  }
+}
+
+static int read_line(void *context) {
+  int character = getchar();
+
+  (void)context;
+  while (character != EOF && character != '\n') {
+    character = getchar();
+  }
+  input_ended = character == EOF;
+  return PIER_OK;
+}
+
+static void on_line(const pier_result *result) {
+  if (input_ended) {
+    pier_close(listener, NULL, NULL);
+    return;
+  }
+  report("report");
+  if (pier_work(result->loop, read_line, PIER_NO_DEADLINE, on_line, NULL) == 0) {
+    give_up("pier_work", PIER_ENOMEM);
+  }
+}
+
+static int do_nothing(void *context) {
+  (void)context;
+  return PIER_OK;
+}
+
+/* Opens, lets `serve` say whether to wait for clients, and closes. */
+static void run(unsigned threads, uint16_t port, bool serve) {
+  /* One worker: a second one's stack, started when the first happens to be busy, would look like a leak of 1 MiB. */
+  const pier_loop_options options = {.threads = threads, .workers_max = 1};
+  pier_address address;
+  char text[PIER_ADDRESS_TEXT_BYTES];
+
+  int status = pier_loop_open(&options, &loop);
+  if (status != PIER_OK || pier_address_parse("127.0.0.1", port, &address) != PIER_OK) {
+    give_up("pier_loop_open", status);
+  }
+  status = pier_tcp_listen(loop, &address, NULL, &listener);
+  if (status != PIER_OK || pier_tcp_local_address(listener, &address) != PIER_OK) {
+    give_up("pier_tcp_listen", status);
+  }
+  for (int i = 0; i < ACCEPTS; i++) {
+    if (pier_tcp_accept(listener, PIER_NO_DEADLINE, on_accepted, NULL) == 0) {
+      give_up("pier_tcp_accept", PIER_ENOMEM);
+    }
+  }
+  if (serve) {
+    pier_address_text(&address, text, sizeof text);
+    printf("listening on %s\n", text);
+    fflush(stdout);
+    if (pier_work(loop, read_line, PIER_NO_DEADLINE, on_line, NULL) == 0) {
+      give_up("pier_work", PIER_ENOMEM);
+    }
+  } else {
+    pier_work(loop, do_nothing, PIER_NO_DEADLINE, NULL, NULL);
+    pier_close(listener, NULL, NULL);
+  }
+  status = pier_loop_run(loop, PIER_RUN_DEFAULT, PIER_NO_TIMEOUT);
+  if (status == PIER_OK) {
+    status = pier_loop_close(loop);
+  }
+  if (status != PIER_OK) {
+    give_up("ending", status);
+  }
+  loop = NULL;
+}
+
+int main(int argc, char **argv) {
+  unsigned port = 0;
+  unsigned threads = 0;
+
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--port") == 0 && i + 1 < argc) {
+      port = (unsigned)strtoul(argv[++i], NULL, 10);
+    } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
+      threads = (unsigned)strtoul(argv[++i], NULL, 10);
+    }
+  }
+  struct connection *memory =
+      VirtualAlloc(NULL, CONNECTIONS_MAX * sizeof *memory, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+  if (memory == NULL) {
+    give_up("VirtualAlloc", PIER_ENOMEM);
+  }
+  InitializeSListHead(&free_connections);
+  for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+    memset(memory[i].buffer, 1, BUFFER_BYTES); /* touched, so that all of it counts from the start */
+    InterlockedPushEntrySList(&free_connections, &memory[i].entry);
+  }
+  /* What the system sets up once and keeps (Winsock, a thread's stack, the heap's first pages) is no leak, so all
+   * is opened and closed once before. */
+  run(threads, 0, false);
+  report("start");
+  run(threads, (uint16_t)port, true);
+  report("ended after");
+  return EXIT_SUCCESS;
+}
