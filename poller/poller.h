@@ -22,6 +22,7 @@ struct poller {
   struct slab operations;
   struct slab handles;
   struct inbox inbox;
+  uint64_t looked_ns;  /* when the port was looked at last; the thread's that drives or leads */
   struct strand posts; /* so that those of one thread keep their order, whatever the number of poller threads */
   struct mutex associating;
   _Atomic uint32_t wake_posted;   /* at most one wake packet is on the port */
@@ -103,6 +104,8 @@ void port__interrupt(struct op *op, struct thread *thread);
 void port__cancel(struct op *op);
 /* Asks for the end of all operations of a handle that is Pier's alone; false: they have to be asked one by one. */
 bool port__cancel_all(struct handle *handle);
+/* How long callbacks may go on before the port is looked at again; 0: it is looked at in every turn. */
+uint64_t port__look_interval_ns(const struct poller *poller);
 /* Dequeues up to `max` packets, in the layout of pier_packet. */
 size_t port__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns);
 /* Queues a wake packet, or one that an operation is settled by. False: the system has no memory for it. */

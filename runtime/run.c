@@ -89,15 +89,34 @@ static bool run__collect(pier_loop *loop, struct turn *turn) {
   return turn->ready.first != NULL;
 }
 
+/* While there is always something due the port is looked at now and then only: where a look is a dear system call (see
+   port__look_interval_ns()), it would cost more than the callbacks between two of them. */
+static bool run__should_look(struct poller *poller) {
+  uint64_t interval_ns = port__look_interval_ns(poller);
+  if (!interval_ns)
+    return true;
+  uint64_t now_ns = clock__now_ns();
+  if (!poller->looked_ns) /* just now, by waiting there */
+    poller->looked_ns = now_ns;
+  if (now_ns - poller->looked_ns < interval_ns)
+    return false;
+  poller->looked_ns = now_ns;
+  return true;
+}
+
 void run__gather(pier_loop *loop, struct turn *turn, uint64_t timeout_ns) {
-  struct inbox *inbox = &loop->poller.inbox;
-  if (run__collect(loop, turn) || timeout_ns == 0) {
-    poller__wait(&loop->poller, 0);
-  } else if (inbox__sleep(inbox)) {
+  struct poller *poller = &loop->poller;
+  bool due = run__collect(loop, turn);
+  if (timeout_ns == 0 || (due && run__should_look(poller))) {
+    poller__wait(poller, 0);
+  } else if (!due && inbox__sleep(&poller->inbox)) {
     uint64_t due_in_ns = timers__due_in_ns(&loop->timers); /* asked for now: who adds an earlier one wakes us */
-    poller__wait(&loop->poller, due_in_ns < timeout_ns ? due_in_ns : timeout_ns);
+    poller__wait(poller, due_in_ns < timeout_ns ? due_in_ns : timeout_ns);
+    poller->looked_ns = 0;
+  } else if (due) {
+    return;
   }
   /* Or told of something since: the caller has to look too, it may be the order to stop. */
-  inbox__rise(inbox);
+  inbox__rise(&poller->inbox);
   run__collect(loop, turn);
 }

@@ -97,17 +97,11 @@ static void timers__note_next(struct timers *timers) {
 /* A void entry costs memory until its time comes. When half of them are void they are swept out: a constant cost for each. */
 static void timers__note_void(struct timers *timers) {
   timers->void_entries++;
-  if (timers->void_entries < 64 || timers->void_entries * 2 < timers->heap.count)
+  if (timers->void_entries < 64 || (size_t)timers->void_entries * 2 < timers->heap.count)
     return;
   heap__sweep(&timers->heap);
   timers->void_entries = 0;
   timers__note_next(timers);
-}
-
-static void timers__drop_first(struct timers *timers, bool stood) {
-  heap__drop_first(&timers->heap);
-  if (!stood && timers->void_entries)
-    timers->void_entries--;
 }
 
 /* True in *earliest: the loop must not sleep as long as it meant to. */
@@ -150,27 +144,28 @@ uint64_t timers__due_in_ns(struct timers *timers) {
   return due_ns > now_ns ? due_ns - now_ns : 0;
 }
 
+/* So many at a time: what is due is run while it is still in the processor's cache. */
 #define EXPIRE_BATCH 64
 
 /* Takes what is due, under the lock; the cancels are left to the caller, who holds none then. */
 static size_t timers__take_due(struct timers *timers, uint64_t now_ns, pier_operation *operations) {
   size_t count = 0;
-  mutex__lock(&timers->lock);
   const struct heap_entry *first;
-  while (count < EXPIRE_BATCH && (first = heap__first(&timers->heap)) && first->due_ns <= now_ns) {
+  mutex__lock(&timers->lock);
+  for (int taken = 0; taken < EXPIRE_BATCH && (first = heap__first(&timers->heap)) && first->due_ns <= now_ns; taken++) {
     uint64_t id = first->id;
     bool stands = timers__stands(timers, first);
-    timers__drop_first(timers, stands);
-    if (!stands)
-      continue;
-    if (id__kind(id) == ID_OPERATION) {
+    heap__drop_first(&timers->heap);
+    if (!stands) {
+      timers->void_entries--;
+    } else if (id__kind(id) == ID_OPERATION) {
       operations[count++] = id;
-      timers->void_entries++; /* so that the end of the operation, which counts one off, finds it */
-      continue;
+      timers->void_entries--; /* the end of the operation will count one, and its entry is gone */
+    } else {
+      struct timer *timer = timers__find(timers, id);
+      timer__become(timer, TIMER_READY);
+      poller__deliver(timers->poller, NULL, &timer->ready);
     }
-    struct timer *timer = timers__find(timers, id);
-    timer__become(timer, TIMER_READY);
-    poller__deliver(timers->poller, NULL, &timer->ready);
   }
   timers__note_next(timers);
   mutex__unlock(&timers->lock);
@@ -178,16 +173,14 @@ static size_t timers__take_due(struct timers *timers, uint64_t now_ns, pier_oper
 }
 
 void timers__expire(struct timers *timers) {
-  if (atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed) == UINT64_MAX)
+  uint64_t due_ns = atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed);
+  pier_operation operations[EXPIRE_BATCH];
+  if (due_ns == UINT64_MAX)
     return;
   uint64_t now_ns = clock__now_ns();
-  pier_operation operations[EXPIRE_BATCH];
-  size_t count = EXPIRE_BATCH;
-  while (count == EXPIRE_BATCH && atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed) <= now_ns) {
-    count = timers__take_due(timers, now_ns, operations);
-    for (size_t i = 0; i < count; i++)
-      op__cancel(timers->poller, operations[i], OP_TIMED_OUT);
-  }
+  size_t count = due_ns <= now_ns ? timers__take_due(timers, now_ns, operations) : 0;
+  for (size_t i = 0; i < count; i++)
+    op__cancel(timers->poller, operations[i], OP_TIMED_OUT);
 }
 
 /* ---- Timers ---- */

@@ -11,7 +11,7 @@ struct timers {
   struct heap heap;
   struct slab slab;
   struct poller *poller;
-  size_t void_entries;            /* of the heap: stopped timers, finished operations */
+  int64_t void_entries;           /* of the heap: stopped timers, finished operations; for a moment less than 0 */
   uint32_t started;               /* a count, for the order of timers that are due together */
   _Atomic uint64_t next_due_ns;   /* UINT64_MAX: none. Read without the lock. */
   _Atomic uint64_t fired;
