@@ -6,6 +6,8 @@
 #include <winsock2.h>
 #include <windows.h>
 
+#define SYNC_STATUS_PENDING 0x103u
+
 /* The most that one system call moves: its lengths are DWORDs, and some drivers add to them. */
 #define SYNC_CALL_BYTES_MAX ((DWORD)1 << 30)
 
@@ -40,6 +42,15 @@ void sync__prepare(const struct sync_call *call, OVERLAPPED *overlapped, int64_t
 /* Ends a system call that was given `overlapped`; `error` is ERROR_SUCCESS or its last error. When this returns, the kernel is done
  * with the OVERLAPPED and the buffer, whatever the outcome. PIER_ETIMEDOUT if the time was up and the cancel won. */
 struct sync_outcome sync__finish(const struct sync_call *call, OVERLAPPED *overlapped, DWORD error);
+
+/* Whether the kernel has not written its last word yet. */
+bool sync__is_pending(const OVERLAPPED *overlapped);
+
+/* Files on a system that ends their I/O inside the call and yet says "pending" (sync_inside_win.c): whether this is one, what one
+ * call says about it, and a read or write at a position of a file on such a system. */
+bool sync_inside__is_trusted(void);
+void sync_inside__note(bool was_over);
+struct sync_outcome sync_inside__transfer(const struct sync_call *call, enum sync_way way, void *buffer, DWORD length, int64_t offset);
 
 /* Fills in the user's result, if he wants one, and gives the status. */
 int sync__result(pier_sync_result *result, int status, uint32_t system_code, size_t bytes, bool end);

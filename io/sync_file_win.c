@@ -52,8 +52,15 @@ static struct sync_outcome sync__position_refused(const struct sync_call *call, 
 static struct sync_outcome sync__transfer(const struct sync_call *call, enum sync_way way, void *buffer, DWORD length, int64_t offset) {
   OVERLAPPED overlapped;
 
+  if (offset >= 0 && sync_inside__is_trusted()) {
+    return sync_inside__transfer(call, way, buffer, length, offset);
+  }
   sync__prepare(call, &overlapped, offset);
-  struct sync_outcome outcome = sync__finish(call, &overlapped, sync__start_transfer(call, way, buffer, length, &overlapped));
+  DWORD error = sync__start_transfer(call, way, buffer, length, &overlapped);
+  if (offset >= 0 && error == ERROR_IO_PENDING) {
+    sync_inside__note(!sync__is_pending(&overlapped));
+  }
+  struct sync_outcome outcome = sync__finish(call, &overlapped, error);
   if (offset == SYNC_AT_POSITION && outcome.status != PIER_OK) {
     switch (outcome.status) {
     case PIER_ETIMEDOUT:

@@ -6,7 +6,6 @@
 
 #include <stdatomic.h>
 
-enum { SYNC_STATUS_PENDING = 0x103 };
 
 static INIT_ONCE sync_once = INIT_ONCE_STATIC_INIT;
 static DWORD sync_slot = FLS_OUT_OF_INDEXES;
@@ -85,6 +84,8 @@ static uint32_t sync__status(const OVERLAPPED *overlapped) {
   atomic_thread_fence(memory_order_acquire);
   return status;
 }
+
+bool sync__is_pending(const OVERLAPPED *overlapped) { return sync__status(overlapped) == SYNC_STATUS_PENDING; }
 
 /* Rounded up, so that the clock and not the wait decides that the time is up. */
 static DWORD sync__left_ms(uint64_t until_ns) {
