@@ -24,13 +24,7 @@ struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t 
   handle->close_context = NULL;
   atomic_init(&handle->position, 0);
   handle->detail = NULL;
-#ifdef _WIN32
-  atomic_init(&handle->ended_inside, 0);
-#else
-  handle->lanes[0] = handle->lanes[1] = (struct lane){0};
-  handle->watch = 0;
-  handle->watched = (int32_t)native;
-#endif
+  port__init_handle(handle);
   return handle;
 }
 
@@ -138,6 +132,8 @@ static int handle__close(struct poller *poller, pier_handle id, pier_callback ca
   bool busy = (atomic_load_explicit(&slot->word, memory_order_acquire) & HANDLE_FLIGHTS) != HANDLE_FLIGHT;
   if (busy && (!port__cancel_all(handle) || atomic_load(&handle->parked)))
     op__cancel_each(poller, handle);
+  if (busy)
+    port__flush(poller); /* now: what is done to the peer after this is not to come first */
   handle__leave(handle);
   return PIER_OK;
 }

@@ -24,6 +24,12 @@ struct lane {
 };
 #endif
 
+/* Event path (iocp_order.c): one direction of a stream. */
+struct order_lane {
+  struct ready_list waiting;
+  bool busy;
+};
+
 /* The slot's flags, written before the id is given out. */
 enum handle_flags {
   HANDLE_OURS = 1,    /* Pier opened it: nobody else starts I/O on it */
@@ -59,6 +65,9 @@ struct handle {
   void *close_context;
   _Atomic uint64_t position;   /* a file's own */
   void *detail;                /* what its kind adds; freed with the handle */
+#ifdef _WIN32
+  struct order_lane lanes[2];
+#endif
 #ifndef _WIN32
   struct lane lanes[2];        /* reading and writing: who is served, and who waits */
 #endif

@@ -117,8 +117,11 @@ static bool iocp__needs_event(const struct op *op) {
 
 enum port_start port__submit(struct op *op, struct piece *piece) {
   counter__add(&op->handle->poller->counters.system_calls, 1);
-  if (iocp__needs_event(op))
+  if (iocp__needs_event(op)) {
     op__mark(op, OP_EVENT);
+    if (!order__enter(op))
+      return PORT_WAITS;
+  }
   switch ((enum op_code)op->slot.kind) {
   case OP_READ:
   case OP_WRITE:
@@ -149,6 +152,10 @@ void port__cancel(struct op *op) {
     poller->cancel_work(poller, op);
     return;
   }
+  if (op__is(op, OP_EVENT) && order__give_up(op)) {
+    op__complete(op, port__cancelled(), 0);
+    return;
+  }
   counter__add(&poller->counters.system_calls, 1);
   if (op->slot.kind == OP_PIPE_ACCEPT)
     handle = op->as.pipe_accept.instance;
@@ -158,7 +165,9 @@ void port__cancel(struct op *op) {
 
 bool port__cancel_all(struct handle *handle) {
   bool alone = handle->slot.flags & HANDLE_OURS && handle->slot.kind != PIER_KIND_PIPE_LISTENER;
-  if (!alone || atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_BLOCKING)
+  /* What waits in a lane is not in the kernel's hands. */
+  if (!alone || handle->slot.kind == PIER_KIND_MESSAGE_PIPE ||
+      atomic_load_explicit(&handle->state, memory_order_acquire) != PIER_STATE_ASSOCIATED)
     return false;
   counter__add(&handle->poller->counters.system_calls, 1);
   CancelIoEx(iocp__native(handle), NULL);

@@ -50,6 +50,11 @@ void inside__note(struct op *op);
 enum port_start inside__transfer(struct op *op, const struct op_piece *asked, uint64_t offset, struct piece *piece);
 void inside__await(struct op *op, struct piece *piece);
 
+/* iocp_order.c: on the event path one operation at a time in each direction of a stream. Whether this one may go; and takes one out of
+   those that wait, if it is there. */
+bool order__enter(struct op *op);
+bool order__give_up(struct op *op);
+
 /* iocp_event.c: tagged events, kept with the operations' slots. */
 HANDLE iocp__event(struct op *op);
 void iocp__close_events(struct poller *poller);

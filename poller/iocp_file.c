@@ -62,7 +62,7 @@ int iocp__adopt_file(struct poller *poller, HANDLE native, pier_kind kind, struc
     return PIER_ENOMEM;
   }
   handle->slot.flags = HANDLE_OURS;
-  if (kind == PIER_KIND_PIPE)
+  if (kind == PIER_KIND_PIPE || kind == PIER_KIND_MESSAGE_PIPE)
     handle->slot.flags |= HANDLE_ORDERED;
   int status = port__associate(handle);
   if (status != PIER_OK) {

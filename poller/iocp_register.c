@@ -69,7 +69,7 @@ int port__examine(struct handle *handle, const pier_register_options *options) {
     handle->slot.flags |= HANDLE_SOCKET;
     handle->slot.detail = (uint16_t)register__family((SOCKET)native);
   }
-  bool streams = handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE;
+  bool streams = handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE || handle->slot.kind == PIER_KIND_MESSAGE_PIPE;
   if (streams)
     handle->slot.flags |= HANDLE_ORDERED;
   if (register__blocks(native, found, socket_type != 0)) {

@@ -97,6 +97,7 @@ static void op__end_parked(struct handle *handle) {
 static void op__uncount(struct op *op) {
   if (!op__is(op, OP_COUNTED))
     return;
+  port__called_back(op);
   op->slot.detail = (uint16_t)(op->slot.detail & ~OP_COUNTED);
   bool writes = op->slot.kind == OP_WRITE;
   if (atomic_fetch_sub_explicit(&op->handle->pending[writes], 1, memory_order_seq_cst) == 1 && writes &&
@@ -195,7 +196,8 @@ static void op__finished_at_once(struct op *op) {
     }
     op__claim_here(op);
   }
-  op__uncount(op);
+  if (!op__is(op, OP_EVENT)) /* there the next one is started when this one's callback is due */
+    op__uncount(op);
   op__leave(op, 2 * OP_PARTY);
 }
 
@@ -225,8 +227,11 @@ void op__launch(struct op *op) {
   }
   for (;;) {
     struct piece piece = {0, 0};
-    if (port__submit(op, &piece) == PORT_PENDING) {
+    enum port_start start = port__submit(op, &piece);
+    if (start != PORT_DONE) {
       op__submitted(op);
+      if (start == PORT_WAITS)
+        port__queue(op); /* with nothing of it settled but that: so it is still there */
       return;
     }
     op__claim_here(op);
@@ -257,22 +262,30 @@ static enum op_claim op__claim_as(struct op *op, const struct handle *carrier, b
 enum op_claim op__claim(struct op *op, const struct handle *handle) { return op__claim_as(op, handle, false); }
 enum op_claim op__claim_event(struct op *op) { return op__claim_as(op, NULL, true); }
 
-void op__settle(struct op *op, uint32_t code, uint32_t bytes) {
-  if (!op__is(op, OP_SETTLED)) {
-    struct piece piece = {code, bytes};
-    if (op__progress(op, &piece)) {
-      uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
-      port__prepare(op);
-      /* The kernel's party stays, and we are the submitter now. A canceller who comes in between leaves its mark, and
-         op__submitted() finds it. */
-      while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, ((word | OP_KERNEL) & ~OP_STARTED) + OP_PARTY,
-                                                    memory_order_acq_rel, memory_order_acquire)) {
-      }
-      op__launch(op);
-      return;
-    }
+/* The kernel's party stays or comes again, and we are the submitter now. A canceller who comes in between leaves its mark, and
+   op__submitted() finds it. */
+static void op__launch_again(struct op *op) {
+  port__prepare(op);
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
+  while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, ((word | OP_KERNEL) & ~OP_STARTED) + OP_PARTY, memory_order_acq_rel,
+                                                memory_order_acquire)) {
   }
-  op__leave(op, OP_PARTY);
+  op__launch(op);
+}
+
+void op__relaunch(struct op *op) {
+  if (op__asked_to_end(op) != PIER_OK || handle__is_closing(op->handle))
+    op__complete(op, port__cancelled(), 0);
+  else
+    op__launch_again(op);
+}
+
+void op__settle(struct op *op, uint32_t code, uint32_t bytes) {
+  struct piece piece = {code, bytes};
+  if (!op__is(op, OP_SETTLED) && op__progress(op, &piece))
+    op__launch_again(op);
+  else
+    op__leave(op, OP_PARTY);
 }
 
 void op__complete(struct op *op, uint32_t code, uint32_t bytes) {

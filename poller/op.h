@@ -52,7 +52,8 @@ enum op_flags {
   OP_EVENT = 128,     /* completes through a tagged event, not through the port's association */
   OP_COUNTED = 256,   /* among the handle's pending ones */
   OP_YIELDS = 512,    /* work that looks now and then whether it is asked to end */
-  OP_AWAITED = 1024   /* the kernel has it and will queue nothing: a worker waits for its end */
+  OP_AWAITED = 1024,  /* the kernel has it and will queue nothing: a worker waits for its end */
+  OP_ADMITTED = 2048  /* event path: the one of its direction that is served now */
 };
 
 /* What is to be moved, and how far it is. */
@@ -181,6 +182,9 @@ struct op *op__in_kernel(struct poller *poller, pier_operation id);
 /* One party more, by somebody who knows that there is one already; and one less. */
 void op__hold_more(struct op *op);
 void op__let_go(struct op *op);
+
+/* Starts one that was left waiting, or ends it if that was asked for meanwhile. */
+void op__relaunch(struct op *op);
 
 /* Asks for the end of the operation `id` of this poller; `why` is 0 or OP_TIMED_OUT. Statuses as pier_cancel(). */
 int op__cancel(struct poller *poller, pier_operation id, uint64_t why);

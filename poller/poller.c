@@ -34,6 +34,8 @@ int poller__open(struct poller *poller, pier_loop *loop, const struct poller_lim
   inbox__init(&poller->inbox);
   strand__init(&poller->posts);
   mutex__init(&poller->associating);
+  for (unsigned i = 0; i < POLLER_ORDER_LOCKS; i++)
+    mutex__init(&poller->order_locks[i]);
   poller->port_borrowed = limits->use_port;
   int status = poller__open_slabs(poller, limits);
   if (status != PIER_OK)
@@ -161,9 +163,12 @@ void poller__count_batch(struct poller *poller, size_t packets) {
 void poller__wait(struct poller *poller, uint64_t timeout_ns) {
   pier_packet packets[PORT_BATCH];
   size_t count = port__wait(poller, packets, PORT_BATCH, timeout_ns);
+  size_t wakes = 0;
   counter__add(&poller->counters.waits, 1);
-  poller__count_batch(poller, count);
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
+    wakes += port__is_wake(poller, &packets[i]);
     if (!poller__packet(poller, &packets[i]))
       counter__add(&poller->counters.dropped, 1);
+  }
+  poller__count_batch(poller, count - wakes);
 }

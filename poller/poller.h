@@ -16,6 +16,8 @@ struct counters {
 
 static inline void counter__add(_Atomic uint64_t *counter, uint64_t n) { atomic_fetch_add_explicit(counter, n, memory_order_relaxed); }
 
+#define POLLER_ORDER_LOCKS 16u
+
 struct poller {
   pier_loop *loop; /* for results; nothing here looks into it */
   uint32_t index;  /* in the table that ids lead through */
@@ -35,6 +37,7 @@ struct poller {
   void (*offload)(struct poller *poller, struct op *op); /* has a worker run a blocking operation */
   uintptr_t port;
   bool port_borrowed;
+  struct mutex order_locks[POLLER_ORDER_LOCKS]; /* event path */
   void *events; /* the event path's, one per operation slot, when there is need of it */
   _Atomic uint32_t events_made;
   const struct port_backend *backend; /* where a system has several */
@@ -78,7 +81,8 @@ bool poller__packet(struct poller *poller, const pier_packet *packet);
 
 #define PORT_BATCH 128
 
-enum port_start { PORT_PENDING, PORT_DONE };
+/* The kernel has it; it is over; or it waits for the one before it, and is to be queued (port__queue) when the submitter has settled. */
+enum port_start { PORT_PENDING, PORT_DONE, PORT_WAITS };
 
 /* What the kernel said of one call or packet. */
 struct piece {
@@ -100,6 +104,11 @@ enum port_start port__submit(struct op *op, struct piece *piece);
 void port__block(struct op *op, struct piece *piece);
 /* Has that thread's blocking call return, where that can be done. */
 void port__interrupt(struct op *op, struct thread *thread);
+/* The backend's own part of a slot that becomes a handle. */
+void port__init_handle(struct handle *handle);
+void port__queue(struct op *op);
+/* The callback of a counted operation is due: what waited for that may start. */
+void port__called_back(struct op *op);
 /* Asks the kernel for the end of one operation that is pending. */
 void port__cancel(struct op *op);
 /* Asks for the end of all operations of a handle that is Pier's alone; false: they have to be asked one by one. */

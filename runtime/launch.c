@@ -29,11 +29,12 @@ pier_operation loop__launch(pier_loop *loop, struct op *op, uint64_t deadline_ns
   if (deadline_ns != PIER_NO_DEADLINE) {
     /* Before the launch: afterwards the operation may be over already. If its time comes before the system call has gone
        pending, the mark of the cancel is found then. */
+    op__mark(op, OP_HAS_DEADLINE);
     if (!timers__add_deadline(&loop->timers, deadline_ns, id)) {
+      op->slot.detail = (uint16_t)(op->slot.detail & ~OP_HAS_DEADLINE); /* nothing to be forgotten */
       op__refuse_bound(op, PIER_ENOMEM);
       return id;
     }
-    op__mark(op, OP_HAS_DEADLINE);
   }
   op__launch(op);
   return id;

@@ -38,7 +38,7 @@ typedef enum pier_run_mode {
 typedef struct pier_metrics {
   uint64_t turns;               /**< turns of the loop */
   uint64_t waits;               /**< calls that waited on the port (GetQueuedCompletionStatusEx) */
-  uint64_t packets;             /**< packets dequeued, of any kind */
+  uint64_t packets;             /**< packets dequeued, the loop's own wakes not counted */
   uint64_t packets_foreign;     /**< packets that no operation of Pier's stood behind */
   uint64_t packets_dropped;     /**< foreign ones that nobody wanted */
   uint64_t wakes;               /**< wake packets posted (PostQueuedCompletionStatus) */
@@ -97,7 +97,8 @@ PIER_API uint64_t pier_loop_alive(pier_loop *loop);
 /** The loop's completion port (a pollable descriptor elsewhere); it stays the loop's. Any thread. */
 PIER_API pier_native pier_loop_native(pier_loop *loop);
 
-/** "iocp", "uring" or "epoll". A constant string. Any thread. */
+/** "iocp", "uring" or "epoll"; "none" for a null loop. A constant string. Any thread. On Linux it is decided when the loop opens:
+ *  by the environment variable `PIER_BACKEND` if it is set, else the best that works. docs/systems.md says what differs. */
 PIER_API const char *pier_loop_backend(pier_loop *loop);
 
 /** For a host that waits on the port itself: takes `*count` packets, runs the callbacks that are due, due timers and posts

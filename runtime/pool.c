@@ -2,11 +2,17 @@
 #include "run.h"
 #include <stdlib.h>
 
-/* Under the lock: leads until something is due. */
+/* Callbacks between two looks at the port and the inbox while the line is never empty: who keeps finding something there for himself
+   would keep the others out. */
+#define POOL_CALLBACKS_MAX 16u
+
+/* Under the lock: leads until something is due, or only has a look. */
 static void pool__lead(struct pool *pool, pier_loop *loop, struct turn *turn) {
+  uint64_t timeout_ns = pool->line.first ? 0 : UINT64_MAX;
   pool->led = true;
+  pool->since_look = 0;
   mutex__unlock(&pool->lock);
-  run__gather(loop, turn, UINT64_MAX);
+  run__gather(loop, turn, timeout_ns);
   atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
   mutex__lock(&pool->lock);
   pool->led = false;
@@ -16,6 +22,7 @@ static void pool__lead(struct pool *pool, pier_loop *loop, struct turn *turn) {
 /* Under the lock: runs what is at the front of the line. */
 static void pool__work(struct pool *pool, pier_loop *loop, struct turn *turn) {
   struct ready *ready = ready_list__take(&pool->line);
+  pool->since_look++;
   /* Before it runs, for it may take long: somebody else for the rest of the line, or for the port. */
   if (pool->free && (pool->line.first || !pool->led))
     condition__signal(&pool->changed);
@@ -37,7 +44,8 @@ static void pool__main(void *argument) {
   turn__begin(&turn, &loop->poller);
   mutex__lock(&pool->lock);
   while (!pool->stopping) {
-    if (pool->line.first) {
+    bool look = pool->since_look >= POOL_CALLBACKS_MAX && !pool->led;
+    if (pool->line.first && !look) {
       pool__work(pool, loop, &turn);
     } else if (!pool->led) {
       pool__lead(pool, loop, &turn);

@@ -45,13 +45,42 @@ static void worker__run(struct op *op) {
   op__complete(op, piece.code, piece.bytes);
 }
 
+/* Whether a worker is at an operation of the same stream in the same direction: that one comes first. */
+static bool workers__serve_already(const struct workers *workers, const struct op *op) {
+  if (op->slot.kind == OP_WORK || !(op->handle->slot.flags & HANDLE_ORDERED))
+    return false;
+  for (uint32_t i = 0; i < workers->started; i++) {
+    const struct op *other = workers->workers[i].op;
+    if (other && other->handle == op->handle && other->slot.kind == op->slot.kind)
+      return true;
+  }
+  return false;
+}
+
+/* Under the lock: the first in line that may be served now. What is passed over is found by the worker that it waits for. */
+static struct ready *workers__take(struct workers *workers) {
+  struct ready *before = NULL;
+  for (struct ready *ready = workers->line.first; ready; before = ready, ready = ready->next) {
+    if (workers__serve_already(workers, op__of_ready(ready)))
+      continue;
+    if (before)
+      before->next = ready->next;
+    else
+      workers->line.first = ready->next;
+    if (workers->line.last == ready)
+      workers->line.last = before;
+    return ready;
+  }
+  return NULL;
+}
+
 /* Waits for the next piece of work; null when the loop closes. */
 static struct op *worker__next(struct worker *worker) {
   struct workers *workers = worker->workers;
   struct ready *ready = NULL;
   mutex__lock(&workers->lock);
   worker->op = NULL;
-  while (!(ready = ready_list__take(&workers->line)) && !workers->stopping) {
+  while (!(ready = workers__take(workers)) && !workers->stopping) {
     workers->idle++;
     condition__wait(&workers->work_came, &workers->lock);
     workers->idle--;

@@ -112,7 +112,8 @@ static void ask_everything(pier_handle handle) {
   assert_true(number == 99 && value == 99);
 }
 
-/* Numbers that no loop ever gave as handles: nothing is submitted, nothing called back, everything is refused. */
+/* Numbers that no loop ever gave as handles: everything is refused, at once or, where one looks like an old id, with
+ * ECLOSED. */
 static void what_never_was_a_handle_is_refused(void **state) {
   (void)state;
   uint64_t seed = support__seed();
@@ -120,15 +121,22 @@ static void what_never_was_a_handle_is_refused(void **state) {
   support_outcome *never = support__outcome(), *posted = support__outcome();
   pier_operation operation = pier_post(loop, support__take, posted);
   await_status(loop, posted, PIER_OK);
-  for (int i = 0; i < 50; i++) {
-    pier_handle handle = i == 0   ? 0
-                         : i == 1 ? UINT64_MAX
-                         : i == 2 ? operation
-                         : i == 3 ? 1
-                                  : support__random(&seed) >> i;
+  const pier_handle none[] = {0, 1, UINT64_MAX, operation};
+  for (unsigned i = 0; i < sizeof none / sizeof none[0]; i++) {
     for (int s = 0; s < SUBMISSIONS; s++) {
-      if (submissions[s].submit(handle, never) != 0)
+      if (submissions[s].submit(none[i], never) != 0)
         fail_msg("%s took a number that is no handle", submissions[s].name);
+    }
+    ask_everything(none[i]);
+  }
+  for (int i = 0; i < 200; i++) {
+    pier_handle handle = support__random(&seed) >> i % 60;
+    for (int s = 0; s < SUBMISSIONS; s++) {
+      support_outcome *outcome = support__outcome();
+      if (submissions[s].submit(handle, outcome) == 0)
+        continue;
+      support__await(loop, outcome);
+      assert_true(outcome->got.status == PIER_ECLOSED || outcome->got.status == PIER_EBADF);
     }
     ask_everything(handle);
   }

@@ -216,6 +216,26 @@ static void b31_a_stuck_write_is_cancelled(void **state) {
   }
 }
 
+/* Cancelled first, and late afterwards: the reason is the one of who asked first. */
+static void b33_who_asks_first_gives_the_reason(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  for (int sort = 0; sort < STREAMS_SORTS; sort++) {
+    pier_handle ends[2];
+    char *buffer = support__alloc(10);
+    support_outcome *cancelled = support__outcome();
+    streams__pair(loop, (streams_sort)sort, ends);
+    uint64_t deadline_ns = pier_deadline_in(20 * PIER_MILLISECOND);
+    pier_operation id = pier_read(ends[0], buffer, 10, deadline_ns, support__take, cancelled);
+    assert_status(pier_cancel(id), PIER_OK);
+    while (support__threads() == 0 && pier_now_ns() <= deadline_ns)
+      support__yield();
+    await_status(loop, cancelled, PIER_ECANCELED);
+    streams__close_pair(loop, ends);
+  }
+  support__close(loop);
+}
+
 typedef struct from_callback {
   support_outcome outcome;
   pier_operation other;
@@ -373,6 +393,8 @@ int main(int argc, char **argv) {
       SUPPORT_TEST_POOL(b31_cancelling_twice_gives_one_callback),
       SUPPORT_TEST(b31_a_stuck_write_is_cancelled),
       SUPPORT_TEST_POOL(b31_a_stuck_write_is_cancelled),
+      SUPPORT_TEST(b33_who_asks_first_gives_the_reason),
+      SUPPORT_TEST_POOL(b33_who_asks_first_gives_the_reason),
       SUPPORT_TEST(b31_cancel_from_a_callback),
       SUPPORT_TEST_POOL(b31_cancel_from_a_callback),
       SUPPORT_TEST(b32_cancel_of_a_recycled_id_touches_nothing),

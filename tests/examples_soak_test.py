@@ -18,7 +18,7 @@ SECONDS = max(4, round(STRESS_S))
 # would be 375 KiB. After the loop is closed, the system's own tables of sockets and its heap's bookkeeping are still there.
 WAVE_KIB_MAX = 256
 WAVES_MORE = 3
-END_KIB_MAX = 2048  # Wine keeps the stack of the last thread that ended: a mebibyte, once
+END_KIB_MAX = 4096  # Wine keeps the stacks of threads that ended: a mebibyte each, once
 
 
 def clients(server, seconds, connections=CONNECTIONS):

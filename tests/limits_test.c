@@ -121,7 +121,8 @@ static void metrics_tell_what_is_held(void **state) {
   assert_int_equal(during.completed, 0);
   assert_int_equal(during.operations, 8);
   assert_int_equal(during.handles, 2);
-  assert_true(during.system_calls >= 8);
+  /* Elsewhere those that wait behind the first cost nothing yet. */
+  assert_true(during.system_calls >= (support__windows ? 8u : 1u));
   streams__close_pair(loop, ends);
   pier_metrics after = support__metrics(loop);
   assert_int_equal(after.completed, after.submitted);

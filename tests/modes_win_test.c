@@ -117,7 +117,7 @@ typedef struct tally {
 
 static tally tally_of(pier_loop *loop) {
   pier_metrics metrics = support__metrics(loop);
-  return (tally){metrics.packets - metrics.wakes, metrics.immediate, metrics.completed};
+  return (tally){metrics.packets, metrics.immediate, metrics.completed};
 }
 
 static tally since(pier_loop *loop, tally before) {

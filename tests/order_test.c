@@ -15,6 +15,7 @@ typedef struct lane_read {
 struct lane {
   pier_handle handle;
   uint64_t seed;
+  bool again;        /* each callback submits the next read */
   unsigned expected; /* written by callbacks only; they do not overlap, or the case fails */
   atomic_uint calls, inside, overlapping, out_of_order, strange;
   lane_read reads[IN_FLIGHT];
@@ -41,34 +42,68 @@ static void take_in_order(const pier_result *result) {
   if (support__random_below(&home->seed, 16) == 0)
     support__yield();
   atomic_fetch_sub(&home->inside, 1);
-  pier_read(home->handle, &read->byte, 1, PIER_NO_DEADLINE, take_in_order, read);
+  if (home->again)
+    pier_read(home->handle, &read->byte, 1, PIER_NO_DEADLINE, take_in_order, read);
   support__count(&home->calls);
 }
 
-static void flow_in_order(pier_loop *loop, streams_sort sort, unsigned bytes, bool in_order) {
-  pier_handle ends[2];
+static lane *open_lane(pier_loop *loop, streams_sort sort, pier_handle ends[2]) {
   lane *home = support__alloc(sizeof *home);
-  unsigned char *sent = support__alloc(bytes);
   streams__pair(loop, sort, ends);
   home->handle = ends[0];
   home->seed = support__seed();
-  for (unsigned i = 0; i < bytes; i++)
-    sent[i] = sequence(i);
-  for (int i = 0; i < IN_FLIGHT; i++) {
+  for (int i = 0; i < IN_FLIGHT; i++)
     home->reads[i].home = home;
+  return home;
+}
+
+static void send_sequence(pier_loop *loop, pier_handle to, unsigned from, unsigned count) {
+  unsigned char *sent = support__alloc(count);
+  support_outcome *written = support__outcome();
+  for (unsigned i = 0; i < count; i++)
+    sent[i] = sequence(from + i);
+  assert_true(pier_write(to, sent, count, PIER_NO_DEADLINE, support__take, written) != 0);
+  await_status(loop, written, PIER_OK);
+}
+
+static void judge(const lane *home, streams_sort sort, bool in_order) {
+  unsigned out_of_order = atomic_load(&home->out_of_order);
+  if (atomic_load(&home->overlapping) || (in_order && out_of_order) || atomic_load(&home->strange))
+    fail_msg("%s: %u callbacks overlap, %u are out of order, %u are strange", streams__name(sort),
+             atomic_load(&home->overlapping), out_of_order, atomic_load(&home->strange));
+}
+
+/* Eight reads are submitted by this thread, then their data comes; over and over. */
+static void flow_in_rounds(pier_loop *loop, streams_sort sort, unsigned bytes, bool in_order) {
+  pier_handle ends[2];
+  lane *home = open_lane(loop, sort, ends);
+  for (unsigned at = 0; at < bytes; at += IN_FLIGHT) {
+    for (int i = 0; i < IN_FLIGHT; i++)
+      assert_true(pier_read(ends[0], &home->reads[i].byte, 1, PIER_NO_DEADLINE, take_in_order, &home->reads[i]) != 0);
+    send_sequence(loop, ends[1], at, IN_FLIGHT);
+    support__until_count(loop, &home->calls, at + IN_FLIGHT, "every byte");
+  }
+  streams__close_pair(loop, ends);
+  judge(home, sort, in_order);
+  assert_int_equal(atomic_load(&home->calls), bytes);
+}
+
+/* Each callback submits the next read, so that some find their data there and some wait. False: out of order, on a
+   system that is known for it. */
+static bool flow_from_callbacks(pier_loop *loop, streams_sort sort, unsigned bytes) {
+  pier_handle ends[2];
+  lane *home = open_lane(loop, sort, ends);
+  home->again = true;
+  for (int i = 0; i < IN_FLIGHT; i++)
     assert_true(pier_read(ends[0], &home->reads[i].byte, 1, PIER_NO_DEADLINE, take_in_order, &home->reads[i]) != 0);
-  }
-  for (unsigned at = 0; at < bytes; at += CHUNK) {
-    support_outcome *written = support__outcome();
-    assert_true(pier_write(ends[1], sent + at, CHUNK, PIER_NO_DEADLINE, support__take, written) != 0);
-    await_status(loop, written, PIER_OK);
-  }
+  for (unsigned at = 0; at < bytes; at += CHUNK)
+    send_sequence(loop, ends[1], at, CHUNK);
   support__until_count(loop, &home->calls, bytes, "every byte");
   streams__close_pair(loop, ends);
-  if (atomic_load(&home->overlapping) || (in_order && atomic_load(&home->out_of_order)) || atomic_load(&home->strange))
-    fail_msg("%s: %u callbacks overlap, %u are out of order, %u are strange", streams__name(sort),
-             atomic_load(&home->overlapping), atomic_load(&home->out_of_order), atomic_load(&home->strange));
+  bool excused = support__is_wine() && support__threads() > 0;
+  judge(home, sort, !excused);
   assert_int_equal(atomic_load(&home->calls), bytes);
+  return atomic_load(&home->out_of_order) == 0;
 }
 
 /* With eight reads in flight on one busy handle the callbacks never overlap and come in the order of the completions.
@@ -76,18 +111,81 @@ static void flow_in_order(pier_loop *loop, streams_sort sort, unsigned bytes, bo
 static void b39_callbacks_of_a_handle_come_in_order(void **state) {
   (void)state;
   pier_loop *loop = support__open();
-  flow_in_order(loop, STREAMS_PIPE, 4096, true);
-  flow_in_order(loop, STREAMS_TCP, 4096, true);
+  flow_in_rounds(loop, STREAMS_PIPE, 4096, true);
+  flow_in_rounds(loop, STREAMS_TCP, 4096, true);
   print_message("callbacks left to a busy thread: %u\n", (unsigned)support__metrics(loop).strand_hand_overs);
   support__close(loop);
+}
+
+/* The same when the callbacks themselves submit the next reads: none that finds its data there overtakes one that
+ * waited. */
+static void b39_reads_from_callbacks_stay_in_order(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  bool pipe = flow_from_callbacks(loop, STREAMS_PIPE, 4096), tcp = flow_from_callbacks(loop, STREAMS_TCP, 4096);
+  support__close(loop);
+  if (!pipe || !tcp)
+    support__skip(
+        "no callbacks overlapped, but Wine queues the packets of reads that different threads made out of order");
+}
+
+typedef struct arrivals {
+  atomic_uint count;
+  unsigned order[4];
+} arrivals;
+
+typedef struct arrival {
+  arrivals *all;
+  unsigned number;
+  char byte;
+} arrival;
+
+static void note_arrival(const pier_result *result) {
+  arrival *one = result->context;
+  one->all->order[atomic_load(&one->all->count)] = one->number;
+  support__count(&one->all->count);
+}
+
+/* A read that finds its data inside its own call is not called back before one that waited longer and whose packet is
+ * on its way. */
+static void b39_a_read_that_is_done_at_once_does_not_overtake(void **state) {
+  (void)state;
+  enum { READS = 4, WAITING = 2 };
+  const streams_sort sorts[] = {STREAMS_PIPE, STREAMS_TCP};
+  for (int s = 0; s < 2; s++) {
+    pier_loop *loop = support__open();
+    pier_handle ends[2];
+    streams__pair(loop, sorts[s], ends);
+    for (int round = 0; round < 100; round++) {
+      arrivals *all = support__alloc(sizeof *all);
+      arrival *reads = support__alloc(READS * sizeof *reads);
+      pier_sync_result written;
+      for (unsigned i = 0; i < READS; i++) {
+        reads[i].all = all;
+        reads[i].number = i;
+        /* By a call that needs no turn of the loop, so that the first reads are done and their packets still wait. */
+        if (i == WAITING)
+          assert_status(pier_sync_write(pier_handle_native(ends[1]), "abcd", READS, PIER_NO_TIMEOUT, &written),
+                        PIER_OK);
+        assert_true(pier_read(ends[0], &reads[i].byte, 1, PIER_NO_DEADLINE, note_arrival, &reads[i]) != 0);
+      }
+      support__until_count(loop, &all->count, READS, "all reads");
+      for (unsigned i = 0; i < READS; i++) {
+        assert_int_equal(reads[i].byte, "abcd"[i]);
+        assert_int_equal(all->order[i], i);
+      }
+    }
+    streams__close_pair(loop, ends);
+    support__close(loop);
+  }
 }
 
 /* On the event path callbacks do not overlap either; events of one handle may be seen in any order by the system. */
 static void b39_callbacks_of_the_event_path_do_not_overlap(void **state) {
   (void)state;
   pier_loop *loop = support__open();
-  flow_in_order(loop, STREAMS_KEPT_PIPE, 1024, false);
-  flow_in_order(loop, STREAMS_KEPT_TCP, 1024, false);
+  flow_in_rounds(loop, STREAMS_KEPT_PIPE, 1024, false);
+  flow_in_rounds(loop, STREAMS_KEPT_TCP, 1024, false);
   support__close(loop);
 }
 
@@ -254,6 +352,10 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(b39_callbacks_of_a_handle_come_in_order),
       SUPPORT_TEST_POOL(b39_callbacks_of_a_handle_come_in_order),
+      SUPPORT_TEST(b39_reads_from_callbacks_stay_in_order),
+      SUPPORT_TEST_POOL(b39_reads_from_callbacks_stay_in_order),
+      SUPPORT_TEST(b39_a_read_that_is_done_at_once_does_not_overtake),
+      SUPPORT_TEST_POOL(b39_a_read_that_is_done_at_once_does_not_overtake),
       SUPPORT_TEST_POOL(b39_callbacks_of_the_event_path_do_not_overlap),
       SUPPORT_TEST_POOL(b40_callbacks_of_many_handles_run_in_parallel),
       SUPPORT_TEST_POOL(b40_a_slow_callback_starves_nobody),

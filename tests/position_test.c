@@ -258,22 +258,29 @@ static void b28_appends_are_atomic(void **state) {
   support__close(loop);
 }
 
-/* An appending handle writes at the end whatever its position says, and takes no other access with it. */
+/* An appending handle writes at the end, whatever its position says, whatever position is given, and whatever else it
+ * may do. */
 static void b28_an_append_ignores_the_position(void **state) {
   (void)state;
+  const unsigned flags[] = {PIER_OPEN_READ | PIER_OPEN_APPEND, PIER_OPEN_READ | PIER_OPEN_WRITE | PIER_OPEN_APPEND};
   pier_loop *loop = support__open();
-  const char *path = support__temp_file(100);
-  unsigned char *buffer = support__alloc(200);
-  pier_handle file = open_file(loop, path, PIER_OPEN_READ | PIER_OPEN_APPEND);
-  assert_int_equal(read_on(loop, file, buffer, 50), 50);
-  write_on(loop, file, "tail", 4);
-  assert_status(pier_file_seek(file, 0), PIER_OK);
-  write_on(loop, file, "more", 4);
-  assert_status(pier_file_seek(file, 90), PIER_OK);
-  assert_int_equal(read_on(loop, file, buffer, 100), 18);
-  assert_true(support__filled(buffer, 10, 90));
-  assert_memory_equal(buffer + 10, "tailmore", 8);
-  support__close_handle(loop, file);
+  for (int i = 0; i < 2; i++) {
+    unsigned char *buffer = support__alloc(200);
+    pier_handle file = open_file(loop, support__temp_file(100), flags[i]);
+    assert_int_equal(read_on(loop, file, buffer, 50), 50);
+    write_on(loop, file, "tail", 4);
+    assert_status(pier_file_seek(file, 0), PIER_OK);
+    write_on(loop, file, "more", 4);
+    assert_status(write_at_status(loop, file, 3), PIER_OK);
+    assert_status(pier_file_seek(file, 90), PIER_OK);
+    assert_int_equal(read_on(loop, file, buffer, 100), 19);
+    assert_true(support__filled(buffer, 10, 90));
+    assert_memory_equal(buffer + 10, "tailmorex", 9);
+    assert_status(pier_file_seek(file, 0), PIER_OK);
+    assert_int_equal(read_on(loop, file, buffer, 100), 100);
+    assert_true(support__filled(buffer, 100, 0));
+    support__close_handle(loop, file);
+  }
   support__close(loop);
 }
 

@@ -1,14 +1,12 @@
 # Sourced by tests/run and bench/run: packages, sources of the subprojects, the Wine prefix, configure and build.
-# Everything made here lies under $PIER_BUILD (default build/windows), so runs with different folders don't meet.
+# Everything made here lies under $PIER_BUILD (default build/ and the target), so runs with different folders don't meet.
 
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=windows
 pin=yes
-PIER_BUILD=${PIER_BUILD:-$root/build/windows}
-case $PIER_BUILD in /*) ;; *) PIER_BUILD=$PWD/$PIER_BUILD ;; esac
-export PIER_BUILD PIER_CPU=${PIER_CPU:-0}
+export PIER_CPU=${PIER_CPU:-0}
 wine_started=no
 
 . "$root/tests/sources.sh"
@@ -18,10 +16,12 @@ die() { printf '%s: %s\n' "${0#"$root"/}" "$*" >&2; exit 2; }
 
 require_target() {
 	case $target in
-	windows) ;;
-	native) die "native comes with the Linux backends; --target windows is what there is" ;;
+	windows | native) ;;
 	*) die "unknown target '$target' (native, windows)" ;;
 	esac
+	PIER_BUILD=${PIER_BUILD:-$root/build/$target}
+	case $PIER_BUILD in /*) ;; *) PIER_BUILD=$PWD/$PIER_BUILD ;; esac
+	export PIER_BUILD
 }
 
 # step TEXT COMMAND...: silent when it works and quick; shows what takes long; prints the command's output when it fails.
@@ -77,9 +77,12 @@ need() {
 }
 
 need_build() {
-	need meson:meson ninja:ninja-build python3:python3 gcc:gcc /usr/include/stdio.h:libc6-dev pkg-config:pkg-config \
-		xz:xz-utils \
-		x86_64-w64-mingw32-gcc-win32:gcc-mingw-w64-x86-64-win32 wine:wine /usr/lib/wine/wine64:wine64
+	need meson:meson ninja:ninja-build python3:python3 gcc:gcc /usr/include/stdio.h:libc6-dev pkg-config:pkg-config xz:xz-utils
+	if [ "$target" = windows ]; then
+		need x86_64-w64-mingw32-gcc-win32:gcc-mingw-w64-x86-64-win32 wine:wine /usr/lib/wine/wine64:wine64
+	else
+		need /usr/include/liburing.h:liburing-dev
+	fi
 }
 
 # Waits for another run in the same build folder: they share a Wine prefix, and the first to end would stop the server of both.
@@ -123,11 +126,17 @@ wine_stop() {
 	timeout 20 wineserver -w </dev/null >/dev/null 2>&1 || true
 }
 
+# Whether the kernel lets this program have an io_uring at all: containers commonly forbid it.
+uring_works() {
+	python3 -c 'import ctypes, sys; sys.exit(ctypes.CDLL(None).syscall(425, 1, ctypes.create_string_buffer(120)) < 0)'
+}
+
 # build_in DIR OPTION...: configures once (again when the options change) and compiles.
 build_in() {
 	local dir=$1
 	shift
-	local options=(--cross-file "$root/tests/windows.cross" --force-fallback-for=libuv,cmocka -Dwerror=true "$@")
+	local options=(-Dwerror=true "$@")
+	[ "$target" = native ] || options+=(--cross-file "$root/tests/windows.cross" --force-fallback-for=libuv,cmocka)
 	if [ ! -e "$dir/build.ninja" ] || [ "$(cat "$dir/options" 2>/dev/null)" != "${options[*]}" ]; then
 		rm -rf "$dir"
 		step "configuring" meson setup "$dir" "$root" "${options[@]}"

@@ -114,7 +114,9 @@ const char *support__temp_file(size_t length);
 /* A pipe name that no other process has. */
 const char *support__pipe_name(void);
 
-/* What the operating system does for the tests: support_win.c. */
+/* What the operating system does for the tests: support_win.c, support_linux.c. */
+extern const bool support__windows;
+extern const unsigned support__patience; /* how much longer than usual everything may take */
 typedef struct support_thread support_thread;
 typedef struct support_event support_event;
 
@@ -137,9 +139,13 @@ unsigned long support__process_id(void);
 void support__remove_file(const char *path);
 void support__temp_folder(char *path, size_t length);
 
+/* Wine's own peculiarities excuse a skip, never a failure that Windows would have too. */
+bool support__is_wine(void);
+
 /* What the process holds: kernel handles, bytes allocated from its heaps, and memory committed in any way. */
 size_t support__handle_count(void);
 size_t support__heap_bytes_os(void);
+size_t support__heap_cost_os(void *block, size_t length_bytes); /* what one block adds to that */
 size_t support__committed_bytes(void);
 
 /* Two connected ends, opened by the system's own calls and known to no loop. The first one, or both, for overlapped

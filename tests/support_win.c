@@ -10,6 +10,9 @@
 
 #include "support.h"
 
+const bool support__windows = true;
+const unsigned support__patience = 1;
+
 struct support_thread {
   HANDLE native;
   void (*function)(void *context);
@@ -127,6 +130,10 @@ void support__event_close(support_event *event) {
   CloseHandle(event->native);
 }
 
+bool support__is_wine(void) {
+  return GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != NULL;
+}
+
 unsigned long support__process_id(void) {
   return GetCurrentProcessId();
 }
@@ -204,6 +211,11 @@ size_t support__heap_bytes_os(void) {
     bytes += entry.wFlags & PROCESS_HEAP_ENTRY_BUSY ? entry.cbData : 0;
   HeapUnlock(heap);
   return bytes + support__crt_heap_bytes();
+}
+
+size_t support__heap_cost_os(void *block, size_t length_bytes) {
+  (void)block;
+  return length_bytes;
 }
 
 size_t support__committed_bytes(void) {

@@ -214,6 +214,8 @@ static void a_blocking_file_is_read_and_written_at_the_systems_position(void **s
 
 static void an_overlapped_file_has_no_position_of_the_systems(void **state) {
   (void)state;
+  if (!support__windows)
+    support__skip("every file has a position of the system's here");
   char buffer[8] = "";
   pier_native file = sync_native__open_file(support__temp_file(100), true);
   pier_sync_result result;
@@ -228,6 +230,8 @@ static void an_overlapped_file_has_no_position_of_the_systems(void **state) {
 
 static void a_blocking_handle_refuses_a_timeout_before_anything_is_done(void **state) {
   (void)state;
+  if (!support__windows)
+    support__skip("no call blocks here that could not be given up");
   char buffer[8] = "unread";
   pier_native file = sync_native__open_file(support__temp_file(100), false);
 
@@ -247,6 +251,8 @@ static void b22_what_is_no_handle_is_reported_at_once(void **state) {
   const pier_native none[] = {PIER_NATIVE_NONE, 0, (pier_native)0x7770};
 
   for (unsigned i = 0; i < 3; i++) {
+    if (none[i] == 0 && !support__windows)
+      continue; /* standard input */
     assert_status(pier_sync_read(none[i], buffer, sizeof buffer, PIER_NO_TIMEOUT, &result), PIER_EBADF);
     assert_int_equal(result.status, PIER_EBADF);
     assert_status(pier_sync_read(none[i], buffer, sizeof buffer, PIER_SECOND, NULL), PIER_EBADF);

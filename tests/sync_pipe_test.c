@@ -163,6 +163,8 @@ static void b27_a_pipe_has_no_positions(void **state) {
 
 static void a_blocking_pipe_is_served_without_a_timeout_only(void **state) {
   (void)state;
+  if (!support__windows)
+    support__skip("no call blocks here that could not be given up");
   char buffer[8] = "";
   pier_native ends[2];
   pier_sync_result result;

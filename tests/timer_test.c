@@ -21,6 +21,10 @@ static void note_firing(pier_loop *loop, pier_timer timer, void *context) {
   support__count(&noted->count);
 }
 
+static void count_post(const pier_result *result) {
+  support__count(result->context);
+}
+
 static pier_timer start(pier_loop *loop, uint64_t timeout_ns, uint64_t repeat_ns, firing *noted) {
   noted->started_before_ns = pier_now_ns();
   pier_timer timer = pier_timer_start(loop, timeout_ns, repeat_ns, note_firing, noted);
@@ -45,6 +49,29 @@ static void one_shot_fires_once_and_never_early(void **state) {
     assert_status(pier_timer_restart(timer, 0), PIER_ENOENT);
     assert_int_equal(pier_timer_due_in_ns(timer), PIER_NO_TIMEOUT);
     assert_int_equal(atomic_load(&noted->count), 1);
+  }
+  support__close(loop);
+}
+
+/* A loop that never waits looks at its timers all the time, and still fires none before its time. */
+static void a_busy_loop_fires_nothing_early(void **state) {
+  (void)state;
+  enum { TIMERS = 30 };
+  pier_loop *loop = support__open();
+  firing *noted = support__alloc(TIMERS * sizeof *noted);
+  atomic_uint *posts = support__alloc(sizeof *posts);
+  for (uint64_t i = 0; i < TIMERS; i++)
+    start(loop, (i + 1) * 700 * PIER_MICROSECOND, 0, &noted[i]);
+  for (unsigned i = 0; i < TIMERS; i++) {
+    uint64_t due_ns = noted[i].started_before_ns + (i + 1) * 700 * PIER_MICROSECOND;
+    while (atomic_load(&noted[i].count) == 0) {
+      assert_true(pier_post(loop, count_post, posts) != 0);
+      if (support__threads() == 0)
+        assert_status(pier_loop_run(loop, PIER_RUN_NOWAIT, 0), PIER_OK);
+      else
+        support__yield();
+    }
+    assert_true(noted[i].at_ns >= due_ns);
   }
   support__close(loop);
 }
@@ -375,6 +402,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(one_shot_fires_once_and_never_early),
       SUPPORT_TEST_POOL(one_shot_fires_once_and_never_early),
+      SUPPORT_TEST(a_busy_loop_fires_nothing_early),
+      SUPPORT_TEST_POOL(a_busy_loop_fires_nothing_early),
       SUPPORT_TEST(a_timer_is_less_than_2_ms_late),
       SUPPORT_TEST_POOL(a_timer_is_less_than_2_ms_late),
       SUPPORT_TEST(a_timer_of_0_fires_in_the_next_turn),

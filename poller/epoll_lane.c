@@ -1,0 +1,134 @@
+/* Operations on epoll: each handle has a lane for what reads and one for what writes. The call is tried first; what would have to
+   wait stands in its lane until the descriptor is ready, and is then served in the order of the submits.
+
+   Readiness is edge-triggered, so that in the steady state a handle costs no call but its transfers: a handle is remembered as
+   ready until a call says otherwise. A stream that gave less than it was asked for is empty, which saves the call that would
+   say so; any byte that comes later is an edge of its own. */
+#include "epoll.h"
+#include "transfer.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+static const uint32_t lane_ready[2] = {WATCH_READ, WATCH_WRITE};
+
+/* Makes the calls of one operation until it is through (true, and settled) or would have to wait. Under the lock. */
+static bool epoll__serve(struct handle *handle, struct op *op, unsigned lane) {
+  struct piece piece = {0, 0};
+  for (;;) {
+    enum transfer outcome = transfer__try(op, &piece);
+    if (outcome == TRANSFER_WAITS) {
+      handle->watch &= ~lane_ready[lane];
+      return false;
+    }
+    if (outcome == TRANSFER_DRAINED && !(handle->watch & WATCH_TRUSTLESS))
+      handle->watch &= ~lane_ready[lane];
+    if (!op__progress(op, &piece))
+      return true;
+  }
+}
+
+static bool epoll__is_on_port(struct handle *handle) {
+  return atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_ASSOCIATED;
+}
+
+static bool epoll__is_idle(const struct handle *handle) { return !handle->lanes[0].waiting.first && !handle->lanes[1].waiting.first; }
+
+/* A handle that is not on the port is watched only while somebody waits. */
+static void epoll__rest(struct handle *handle) {
+  if ((handle->watch & WATCH_ADDED) && epoll__is_idle(handle) && !epoll__is_on_port(handle))
+    epoll__unwatch(handle);
+}
+
+/* Room is watched for from the first write that found none: until then nobody is woken for it. */
+static uint32_t epoll__await(struct handle *handle, unsigned lane) {
+  bool room = lane == 1 || (handle->watch & WATCH_ROOM);
+  if ((handle->watch & WATCH_ADDED) && room == ((handle->watch & WATCH_ROOM) != 0))
+    return 0;
+  return epoll__watch(handle, room);
+}
+
+enum port_start epoll__submit(struct op *op, struct piece *piece) {
+  struct handle *handle = op->handle;
+  unsigned lane = port__lane(op);
+  struct mutex *lock = port_common__lock(handle);
+  mutex__lock(lock);
+  struct ready_list *waiting = &handle->lanes[lane].waiting;
+  /* Off the port nothing is remembered: what is there is asked for each time. */
+  bool ready = (handle->watch & lane_ready[lane]) || !epoll__is_on_port(handle) || op->slot.kind == OP_CONNECT;
+  if (!waiting->first && ready && epoll__serve(handle, op, lane)) {
+    mutex__unlock(lock);
+    return PORT_DONE;
+  }
+  piece->code = epoll__await(handle, lane);
+  if (!piece->code)
+    ready_list__append(waiting, &op->ready);
+  mutex__unlock(lock);
+  return piece->code ? PORT_DONE : PORT_PENDING;
+}
+
+/* Serves a lane as far as it goes. Who is through goes behind `done`. */
+static void epoll__run_lane(struct handle *handle, unsigned lane, struct ready_list *done) {
+  struct ready_list *waiting = &handle->lanes[lane].waiting;
+  while (waiting->first && (handle->watch & lane_ready[lane])) {
+    if (!epoll__serve(handle, op__of_ready(waiting->first), lane))
+      return;
+    ready_list__append(done, ready_list__take(waiting));
+  }
+}
+
+static void epoll__take_in(struct handle *handle, uint32_t events) {
+  const uint32_t over = EPOLLHUP | EPOLLERR;
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLPRI | over))
+    handle->watch |= WATCH_READ;
+  if (events & (EPOLLOUT | over))
+    handle->watch |= WATCH_WRITE;
+  if (events & (EPOLLRDHUP | EPOLLPRI | over))
+    handle->watch |= WATCH_TRUSTLESS;
+}
+
+void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
+  struct handle *handle = handle__find(poller, id);
+  struct ready_list done = {NULL, NULL};
+  if (!handle)
+    return;
+  struct mutex *lock = port_common__lock_of(poller, handle);
+  mutex__lock(lock);
+  /* Under the lock, which closing takes too: if it is the same handle now, its descriptor is open until we are through. */
+  if (handle__find(poller, id) && (handle->watch & WATCH_ADDED)) {
+    epoll__take_in(handle, events);
+    epoll__run_lane(handle, 0, &done);
+    epoll__run_lane(handle, 1, &done);
+    if ((handle->watch & WATCH_ROOM) && !handle->lanes[1].waiting.first)
+      epoll__watch(handle, false);
+    epoll__rest(handle);
+  }
+  mutex__unlock(lock);
+  struct ready *ready;
+  while ((ready = ready_list__take(&done)))
+    op__complete(op__of_ready(ready), 0, 0);
+}
+
+void epoll__cancel(struct op *op) {
+  struct handle *handle = op->handle;
+  struct mutex *lock = port_common__lock(handle);
+  mutex__lock(lock);
+  bool waited = port_common__unlink(&handle->lanes[port__lane(op)], op);
+  if (waited)
+    epoll__rest(handle);
+  mutex__unlock(lock);
+  /* One that did not wait is through, or in somebody's hands who will see the mark. */
+  if (waited)
+    op__complete(op, ECANCELED, 0);
+}
+
+bool epoll__cancel_all(struct handle *handle) {
+  unsigned ended = port_common__cancel_waiting(handle);
+  struct mutex *lock = port_common__lock(handle);
+  mutex__lock(lock);
+  epoll__rest(handle);
+  mutex__unlock(lock);
+  /* The closer's own flight is one of them. With more, somebody is on his way, or with the workers: he is looked for. */
+  uint64_t flights = atomic_load_explicit(&handle->slot.word, memory_order_acquire) & HANDLE_FLIGHTS;
+  return flights <= (uint64_t)ended + 1;
+}

@@ -1,0 +1,79 @@
+/* Handles for what Pier itself has opened: accepted, connected, paired. */
+#include "port.h"
+#include "socket.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+int port__adopt(struct poller *poller, int descriptor, pier_kind kind, unsigned flags, uint8_t family, struct handle **adopted) {
+  struct handle *handle = handle__acquire(poller, kind, (uintptr_t)descriptor);
+  if (!handle) {
+    close(descriptor);
+    return PIER_ENOMEM;
+  }
+  handle->slot.flags = (uint8_t)(HANDLE_OURS | flags);
+  handle->slot.detail = family;
+  if (kind == PIER_KIND_TCP || kind == PIER_KIND_PIPE)
+    handle->slot.flags |= HANDLE_ORDERED;
+  if (kind == PIER_KIND_FILE && poller->backend->blocking_files) {
+    atomic_store_explicit(&handle->state, PIER_STATE_BLOCKING, memory_order_release);
+    *adopted = handle;
+    return PIER_OK;
+  }
+  int status = port__associate(handle);
+  if (status != PIER_OK) {
+    handle__discard(handle);
+    return status;
+  }
+  atomic_store_explicit(&handle->state, PIER_STATE_ASSOCIATED, memory_order_release);
+  *adopted = handle;
+  return PIER_OK;
+}
+
+/* What the listener's owner chose for its connections is in the listener's marks. */
+static void opened__no_delay(int descriptor) {
+  int on = 1;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a preference; a failure harms nothing */
+}
+
+static int opened__by_accept(struct op *op, pier_handle *opened) {
+  struct handle *listener = op->handle, *handle = NULL;
+  int descriptor = (int)op->as.accept.socket;
+  op->as.accept.socket = PIER_NATIVE_NONE;
+  int status = port__adopt(listener->poller, descriptor, PIER_KIND_TCP, HANDLE_SOCKET, (uint8_t)listener->slot.detail, &handle);
+  if (status != PIER_OK)
+    return status;
+  if (!(listener->slot.flags & HANDLE_DELAYS))
+    opened__no_delay(descriptor);
+  *opened = handle__open(handle);
+  return PIER_OK;
+}
+
+int port__opened(struct op *op, pier_handle *opened) {
+  if (op->slot.kind == OP_PIPE_ACCEPT)
+    return pipe__opened(op, opened);
+  if (op->slot.kind == OP_ACCEPT)
+    return opened__by_accept(op, opened);
+  if (!(op->handle->slot.flags & HANDLE_DELAYS))
+    opened__no_delay((int)op->handle->native);
+  *opened = handle__id(op->handle);
+  return PIER_OK;
+}
+
+void port__abandon(struct op *op) {
+  switch ((enum op_code)op->slot.kind) {
+  case OP_ACCEPT:
+    if (op->as.accept.socket != PIER_NATIVE_NONE)
+      close((int)op->as.accept.socket);
+    break;
+  case OP_CONNECT:
+    handle__discard(op->handle);
+    break;
+  case OP_PIPE_ACCEPT:
+    pipe__abandon(op);
+    break;
+  default:
+    break; /* opens nothing */
+  }
+}

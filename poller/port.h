@@ -1,0 +1,90 @@
+/* The backends of a system that has several, and what their files share. Which one a loop has is decided when it opens. */
+#ifndef PIER_PORT_H
+#define PIER_PORT_H
+
+#include "poller.h"
+
+/* What differs between them; see the functions port__... of the same names. */
+struct port_backend {
+  const char *name;
+  bool blocking_files; /* files have no readiness: worker threads serve them */
+  bool non_blocking;   /* its own descriptors are opened O_NONBLOCK */
+  int (*open)(struct poller *poller);
+  void (*close)(struct poller *poller);
+  int (*associate)(struct handle *handle);
+  void (*disassociate)(struct handle *handle);
+  enum port_start (*submit)(struct op *op, struct piece *piece);
+  void (*cancel)(struct op *op);
+  bool (*cancel_all)(struct handle *handle);
+  size_t (*wait)(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns);
+  void (*wake)(struct poller *poller);
+  void (*flush)(struct poller *poller);
+  /* Before the descriptor is closed. */
+  void (*forget)(struct handle *handle);
+};
+
+extern const struct port_backend epoll_backend;
+extern const struct port_backend uring_backend;
+
+/* What a wake comes under; no handle's and no operation's id, for those have their kind in them. */
+#define PORT_WAKE_KEY ((uint64_t)1)
+
+/* What both have: locks for the handles' lanes, and operations that have ended and only keep their place in the order. */
+#define PORT_LOCKS 64u
+
+/* In handle->watch, above the backend's own: some of its operations may be with the workers. */
+#define PORT_HAS_IOCTLS 0x10000u
+
+struct port_common {
+  struct mutex locks[PORT_LOCKS];
+  struct mutex posted_lock;
+  struct ready_list posted;
+  _Atomic uint32_t posted_count;
+  int wake; /* an eventfd */
+};
+
+/* PIER_OK, or what the system says of the eventfd. */
+int port_common__open(struct port_common *common);
+void port_common__close(struct port_common *common);
+void port_common__post(struct poller *poller, struct op *op);
+/* Ends what was posted. */
+void port_common__drain(struct poller *poller);
+static inline bool port_common__has_posted(struct port_common *common) {
+  return atomic_load_explicit(&common->posted_count, memory_order_seq_cst) != 0;
+}
+
+static inline struct port_common *port_common__of(struct poller *poller) { return poller->system; }
+
+/* By the slot alone: who only has an id may not look into the handle before. */
+static inline struct mutex *port_common__lock_of(struct poller *poller, const struct handle *handle) {
+  return &port_common__of(poller)->locks[slab__index(&poller->handles, &handle->slot) % PORT_LOCKS];
+}
+static inline struct mutex *port_common__lock(struct handle *handle) { return port_common__lock_of(handle->poller, handle); }
+
+/* The lane of an operation: 0 what waits for something to come, 1 what waits for room. */
+static inline unsigned port__lane(const struct op *op) { return op->slot.kind == OP_WRITE || op->slot.kind == OP_CONNECT; }
+
+/* Takes an operation out of the ones that wait. Under the lock. */
+bool port_common__unlink(struct lane *lane, struct op *op);
+/* Takes all that wait on a handle, and ends them as cancelled. Gives their number. */
+unsigned port_common__cancel_waiting(struct handle *handle);
+
+/* Whether this thread is in a turn of the poller's. */
+static inline bool port__is_inside(const struct poller *poller) {
+  struct turn *turn = turn__here();
+  return turn && turn->poller == poller;
+}
+
+/* Whether this thread has something in hand that must not wait. */
+static inline bool port__has_due(const struct poller *poller) { return port__is_inside(poller) && turn__here()->ready.first; }
+
+/* A handle for a descriptor that Pier opened; takes the descriptor, also when it fails. `flags` beside HANDLE_OURS. */
+int port__adopt(struct poller *poller, int descriptor, pier_kind kind, unsigned flags, uint8_t family, struct handle **adopted);
+
+/* poller/pipe_linux.c */
+int pipe__begin_accept(struct op *op);
+int pipe__opened(struct op *op, pier_handle *opened);
+void pipe__abandon(struct op *op);
+void pipe__shut(struct handle *handle);
+
+#endif

@@ -1,0 +1,72 @@
+#include "socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+int socket__last(void) { return pier_error_from_system((uint32_t)errno); }
+
+socklen_t socket__sockaddr(const pier_address *address, struct sockaddr_storage *storage) {
+  memset(storage, 0, sizeof *storage);
+  if (address->family == PIER_IPV4) {
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)storage;
+    in->sin_family = AF_INET;
+    in->sin_port = htons(address->port);
+    memcpy(&in->sin_addr, address->bytes, 4);
+    return sizeof *in;
+  }
+  if (address->family == PIER_IPV6) {
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)storage;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(address->port);
+    in6->sin6_scope_id = address->scope;
+    memcpy(&in6->sin6_addr, address->bytes, 16);
+    return sizeof *in6;
+  }
+  return 0;
+}
+
+int socket__address(const struct sockaddr_storage *from, socklen_t length_bytes, pier_address *address) {
+  memset(address, 0, sizeof *address);
+  if (from->ss_family == AF_INET && length_bytes >= sizeof(struct sockaddr_in)) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
+    address->family = PIER_IPV4;
+    address->port = ntohs(in->sin_port);
+    memcpy(address->bytes, &in->sin_addr, 4);
+    return PIER_OK;
+  }
+  if (from->ss_family == AF_INET6 && length_bytes >= sizeof(struct sockaddr_in6)) {
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)from;
+    address->family = PIER_IPV6;
+    address->port = ntohs(in6->sin6_port);
+    address->scope = in6->sin6_scope_id;
+    memcpy(address->bytes, &in6->sin6_addr, 16);
+    return PIER_OK;
+  }
+  return PIER_EAFNOSUPPORT;
+}
+
+int socket__family(uint8_t family) { return family == PIER_IPV6 ? AF_INET6 : family == PIER_IPV4 ? AF_INET : AF_UNSPEC; }
+
+uint8_t socket__family_of(int descriptor) {
+  int domain = 0;
+  socklen_t length = sizeof domain;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length))
+    return PIER_FAMILY_NONE;
+  return domain == AF_INET ? PIER_IPV4 : domain == AF_INET6 ? PIER_IPV6 : PIER_FAMILY_NONE;
+}
+
+int socket__type(int descriptor) {
+  int type = 0;
+  socklen_t length = sizeof type;
+  return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 ? type : 0;
+}
+
+int socket__open(uint8_t family, int type, bool non_blocking, int *opened) {
+  *opened = -1;
+  if (family != PIER_IPV4 && family != PIER_IPV6)
+    return PIER_EAFNOSUPPORT;
+  *opened = socket(socket__family(family), type | SOCK_CLOEXEC | (non_blocking ? SOCK_NONBLOCK : 0), 0);
+  return *opened < 0 ? socket__last() : PIER_OK;
+}

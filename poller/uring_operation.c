@@ -1,0 +1,220 @@
+/* Operations on io_uring. A stream has one call of each direction in the kernel at a time, the others wait in its lane: the kernel
+   keeps no order among several. Files have as many as there are. */
+#include "transfer.h"
+#include "uring.h"
+
+#include <errno.h>
+
+/* Whether its calls are made here, when a poll says that they can be: see transfer.h; and reads of nothing only ask for readiness. */
+static bool uring__is_ours(const struct op *op) {
+  return transfer__is_particular(op) || (op->slot.kind == OP_READ && uring__has_lanes(op) && !op__piece(op).bytes);
+}
+
+/* Makes the operation's calls here and now, as far as that goes without waiting. True: it is settled. */
+static bool uring__try(struct op *op) {
+  struct piece piece = {0, 0};
+  while (transfer__try(op, &piece) != TRANSFER_WAITS)
+    if (!op__progress(op, &piece))
+      return true;
+  return false;
+}
+
+/* Its place in the lane goes to the next one. */
+static struct op *uring__leave_lane(struct op *op) {
+  if (!uring__has_lanes(op))
+    return NULL;
+  struct mutex *lock = port_common__lock(op->handle);
+  struct lane *lane = &op->handle->lanes[port__lane(op)];
+  mutex__lock(lock);
+  struct ready *ready = ready_list__take(&lane->waiting);
+  lane->current = ready ? op__of_ready(ready) : NULL;
+  mutex__unlock(lock);
+  return ready ? op__of_ready(ready) : NULL;
+}
+
+/* Has the kernel have it. False: that cannot be, and it is settled. */
+static bool uring__ask(struct op *op) {
+  struct piece piece = {uring__push(op), 0};
+  if (piece.code)
+    op__progress(op, &piece);
+  return !piece.code;
+}
+
+/* The first call of an operation. False: it is settled. */
+static bool uring__begin(struct op *op) {
+  bool ours = uring__is_ours(op);
+  op->system[URING_PHASE] = ours ? URING_POLL : URING_CALL;
+  return !(ours && uring__try(op)) && uring__ask(op);
+}
+
+/* It is settled. The next one in its lane begins, and if that ends at once, the one behind it, and so on. */
+static void uring__finish(struct op *op) {
+  while (op) {
+    struct op *next = uring__leave_lane(op);
+    op__complete(op, 0, 0);
+    op = next && !uring__begin(next) ? next : NULL;
+  }
+}
+
+static void uring__launch(struct op *op) {
+  if (!uring__begin(op))
+    uring__finish(op);
+}
+
+/* ---- From threads that the ring does not know ---- */
+
+static void uring__hand_launch(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  struct uring *uring = uring__of(poller);
+  mutex__lock(&uring->handing);
+  ready_list__append(&uring->launches, &op->ready);
+  atomic_fetch_add_explicit(&uring->handed, 1, memory_order_seq_cst);
+  mutex__unlock(&uring->handing);
+  poller__tell(poller);
+}
+
+/* It is held until the cancel is in line. */
+static void uring__hand_cancel(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  struct uring *uring = uring__of(poller);
+  mutex__lock(&uring->handing);
+  bool first = !op->system[URING_HANDED];
+  if (first) {
+    op->system[URING_HANDED] = 1;
+    op->system[URING_LINK] = (uintptr_t)uring->cancels;
+    uring->cancels = op;
+    op__hold_more(op);
+    atomic_fetch_add_explicit(&uring->handed, 1, memory_order_seq_cst);
+  }
+  mutex__unlock(&uring->handing);
+  if (first)
+    poller__tell(poller);
+}
+
+void uring__take_over(struct poller *poller) {
+  struct uring *uring = uring__of(poller);
+  if (!atomic_load_explicit(&uring->handed, memory_order_seq_cst))
+    return;
+  mutex__lock(&uring->handing);
+  struct ready_list launches = uring->launches;
+  struct op *cancels = uring->cancels;
+  uring->launches = (struct ready_list){NULL, NULL};
+  uring->cancels = NULL;
+  atomic_store_explicit(&uring->handed, 0, memory_order_seq_cst);
+  mutex__unlock(&uring->handing);
+  struct ready *ready;
+  while ((ready = ready_list__take(&launches)))
+    uring__launch(op__of_ready(ready));
+  while (cancels) {
+    struct op *op = cancels;
+    cancels = (struct op *)op->system[URING_LINK];
+    uring__push_cancel(poller, op__id(poller, op));
+    op__let_go(op);
+  }
+}
+
+/* ---- Submit, cancel, complete ---- */
+
+/* What came of entering a lane. */
+enum uring_lane { LANE_OURS, LANE_TAKEN, LANE_DONE };
+
+/* From outside, what can be had at once is taken at once: it spares waking the loop for the launch, and what was there when the
+   operation was submitted is what it gets. */
+static enum uring_lane uring__enter_lane(struct op *op, bool inside) {
+  struct mutex *lock = port_common__lock(op->handle);
+  struct lane *lane = &op->handle->lanes[port__lane(op)];
+  enum uring_lane entered = LANE_OURS;
+  mutex__lock(lock);
+  if (lane->current) {
+    ready_list__append(&lane->waiting, &op->ready);
+    entered = LANE_TAKEN;
+  } else if (!inside && uring__try(op)) {
+    entered = LANE_DONE;
+  } else {
+    lane->current = op;
+  }
+  mutex__unlock(lock);
+  return entered;
+}
+
+enum port_start uring__submit(struct op *op, struct piece *piece) {
+  bool inside = port__is_inside(op->handle->poller);
+  (void)piece;
+  switch (uring__has_lanes(op) ? uring__enter_lane(op, inside) : LANE_OURS) {
+  case LANE_DONE:
+    return PORT_DONE;
+  case LANE_TAKEN:
+    break;
+  case LANE_OURS:
+    if (inside)
+      uring__launch(op);
+    else
+      uring__hand_launch(op);
+  }
+  return PORT_PENDING;
+}
+
+void uring__cancel(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  if (uring__has_lanes(op)) {
+    struct mutex *lock = port_common__lock(op->handle);
+    mutex__lock(lock);
+    bool waited = port_common__unlink(&op->handle->lanes[port__lane(op)], op);
+    mutex__unlock(lock);
+    if (waited) {
+      op__complete(op, ECANCELED, 0);
+      return;
+    }
+  }
+  if (port__is_inside(poller))
+    uring__push_cancel(poller, op__id(poller, op));
+  else
+    uring__hand_cancel(op);
+}
+
+bool uring__cancel_all(struct handle *handle) {
+  port_common__cancel_waiting(handle);
+  /* By descriptor: everything of it that the ring has. Of a borrowed one that may be another handle's too. */
+  if (!(handle->slot.flags & HANDLE_OURS) || !port__is_inside(handle->poller) || (handle->watch & PORT_HAS_IOCTLS))
+    return false;
+  uring__push_cancel_all(handle);
+  return true;
+}
+
+/* What a call or a poll has brought. False: there is nothing to take in, and the kernel is to be asked again. */
+static bool uring__outcome(struct op *op, int32_t result, struct piece *piece) {
+  bool polled = op->system[URING_PHASE] == URING_POLL;
+  *piece = (struct piece){0, 0};
+  if (polled && result >= 0) {
+    if (uring__is_ours(op))
+      return transfer__try(op, piece) != TRANSFER_WAITS;
+    op->system[URING_PHASE] = URING_CALL;
+    return false;
+  }
+  if (result == -EAGAIN && !polled) {
+    op->system[URING_PHASE] = URING_POLL; /* its owner has it non-blocking, and the kernel takes that for an order */
+    return false;
+  }
+  if (result == -EINTR)
+    return false;
+  if (result >= 0 && op->slot.kind == OP_ACCEPT)
+    op->as.accept.socket = (uintptr_t)result;
+  else if (result >= 0 && op->slot.kind == OP_PIPE_ACCEPT)
+    op->as.pipe_accept.socket = (uintptr_t)result;
+  else if (op->slot.kind == OP_READ || op->slot.kind == OP_WRITE)
+    transfer__read(op, result, op__piece(op).bytes, piece);
+  else
+    piece->code = result < 0 ? (uint32_t)-result : 0;
+  return true;
+}
+
+bool uring__completed(struct poller *poller, uint64_t id, int32_t result) {
+  struct op *op = op__in_kernel(poller, id);
+  struct piece piece;
+  if (!op)
+    return false;
+  bool goes_on = !uring__outcome(op, result, &piece) ? uring__ask(op) : op__progress(op, &piece) && uring__begin(op);
+  if (!goes_on)
+    uring__finish(op);
+  return true;
+}

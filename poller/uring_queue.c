@@ -1,0 +1,149 @@
+/* The submission queue: entries are put in line under the lock, and the kernel takes them with the call that also waits. */
+#include "uring.h"
+
+#include <errno.h>
+#include <poll.h>
+
+/* A queue that is full is handed to the kernel. If that cannot take it either, it has run out of memory: it is asked this often. */
+#define URING_TRIES 1000
+
+/* Publishes what is in line and gives its number. Under the lock. */
+static unsigned uring__publish(struct io_uring *ring) {
+  struct io_uring_sq *queue = &ring->sq;
+  queue->sqe_head = queue->sqe_tail;
+  io_uring_smp_store_release(queue->ktail, queue->sqe_tail);
+  return queue->sqe_tail - io_uring_smp_load_acquire(queue->khead);
+}
+
+static bool uring__is_full(struct io_uring *ring) {
+  return ring->sq.sqe_tail - io_uring_smp_load_acquire(ring->sq.khead) >= URING_ENTRIES;
+}
+
+static int uring__call(struct poller *poller, unsigned count, unsigned wait, unsigned flags, struct io_uring_getevents_arg *argument) {
+  struct uring *uring = uring__of(poller);
+  counter__add(&poller->counters.system_calls, 1);
+  return io_uring_enter2((unsigned)uring->ring.ring_fd, count, wait, flags, (sigset_t *)(void *)argument, argument ? sizeof *argument : _NSIG / 8);
+}
+
+/* A free entry, cleared of its past by the prep functions; null if the kernel takes none. Under the lock. */
+static struct io_uring_sqe *uring__entry(struct poller *poller, unsigned *index) {
+  struct io_uring *ring = &uring__of(poller)->ring;
+  for (int i = 0; uring__is_full(ring); i++) {
+    if (i == URING_TRIES)
+      return NULL;
+    if (uring__call(poller, uring__publish(ring), 0, 0, NULL) < 0)
+      thread__yield();
+  }
+  *index = ring->sq.sqe_tail++ & (URING_ENTRIES - 1);
+  return &ring->sq.sqes[*index];
+}
+
+/* Poller threads do not wait for the end of a callback: it may wait for another thread's. */
+static void uring__pushed(struct poller *poller) {
+  if (poller->pooled)
+    uring__flush(poller);
+}
+
+uint32_t uring__push(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  struct uring *uring = uring__of(poller);
+  uint32_t code = 0;
+  unsigned index = 0;
+  mutex__lock(&uring->lock);
+  /* Who wants its end marks it and then puts a cancel in line, under this lock: either the mark is seen here, or the cancel comes
+     behind the operation. */
+  if (op__asked_to_end(op) != PIER_OK || handle__is_closing(op->handle)) {
+    code = ECANCELED;
+  } else {
+    struct io_uring_sqe *entry = uring__entry(poller, &index);
+    code = entry ? 0 : EAGAIN;
+    if (entry) {
+      uring__fill(entry, op, &uring->headers[index]);
+      entry->user_data = op__id(poller, op);
+    }
+  }
+  mutex__unlock(&uring->lock);
+  if (!code)
+    uring__pushed(poller);
+  return code;
+}
+
+static void uring__mark_cancel(struct io_uring_sqe *entry) {
+  entry->user_data = URING_CANCEL;
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS; /* the operation itself says how it ended */
+}
+
+void uring__push_cancel(struct poller *poller, pier_operation id) {
+  struct uring *uring = uring__of(poller);
+  unsigned index;
+  mutex__lock(&uring->lock);
+  struct io_uring_sqe *entry = uring__entry(poller, &index);
+  CHECK(entry); /* an operation that nobody can end any more */
+  io_uring_prep_cancel64(entry, id, 0);
+  uring__mark_cancel(entry);
+  mutex__unlock(&uring->lock);
+  uring__pushed(poller);
+}
+
+void uring__push_cancel_all(struct handle *handle) {
+  struct poller *poller = handle->poller;
+  struct uring *uring = uring__of(poller);
+  unsigned index;
+  mutex__lock(&uring->lock);
+  struct io_uring_sqe *entry = uring__entry(poller, &index);
+  CHECK(entry);
+  io_uring_prep_cancel_fd(entry, (int)handle->native, IORING_ASYNC_CANCEL_ALL);
+  uring__mark_cancel(entry);
+  mutex__unlock(&uring->lock);
+  uring__pushed(poller);
+}
+
+/* A poll of the eventfd that stays: each write to it is a completion, and nobody has to read it. */
+void uring__push_wake(struct poller *poller) {
+  struct uring *uring = uring__of(poller);
+  unsigned index;
+  mutex__lock(&uring->lock);
+  struct io_uring_sqe *entry = uring->armed_by ? uring__entry(poller, &index) : NULL;
+  if (entry) {
+    /* That of a thread which may have ended: it would wake late. */
+    io_uring_prep_poll_remove(entry, URING_WAKE);
+    uring__mark_cancel(entry);
+  }
+  entry = uring__entry(poller, &index);
+  uring->armed_by = 0;
+  if (entry) {
+    io_uring_prep_poll_multishot(entry, uring->common.wake, POLLIN);
+    entry->user_data = URING_WAKE;
+    uring->armed_by = thread__self();
+  }
+  mutex__unlock(&uring->lock);
+}
+
+void uring__flush(struct poller *poller) {
+  struct uring *uring = uring__of(poller);
+  if (!port__is_inside(poller))
+    return; /* what is in line is not another thread's to submit */
+  mutex__lock(&uring->lock);
+  unsigned count = uring__publish(&uring->ring);
+  /* Under the lock, so that nobody comes upon a queue that the kernel is just emptying and takes it for full. */
+  if (count)
+    uring__call(poller, count, 0, 0, NULL);
+  mutex__unlock(&uring->lock);
+}
+
+void uring__enter(struct poller *poller, uint64_t timeout_ns) {
+  struct uring *uring = uring__of(poller);
+  struct io_uring *ring = &uring->ring;
+  struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / 1000000000), .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
+  struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout};
+  mutex__lock(&uring->lock);
+  unsigned count = uring__publish(ring);
+  bool wait = timeout_ns && !io_uring_cq_ready(ring);
+  mutex__unlock(&uring->lock);
+  /* Work that the kernel has put off until we come, and completions that had no room. */
+  unsigned due = IO_URING_READ_ONCE(*ring->sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+  if (!count && !wait && !due)
+    return;
+  unsigned flags = (wait || due ? IORING_ENTER_GETEVENTS : 0u) | (wait ? IORING_ENTER_EXT_ARG : 0u);
+  uring__call(poller, count, wait ? 1 : 0, flags, wait ? &argument : NULL);
+}

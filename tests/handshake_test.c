@@ -1,0 +1,127 @@
+/* What may come between the parts of a submit, forced by hooks: a cancel, a close, a deadline. */
+#include "streams.h"
+
+#include "hook.h"
+#include "loop.h"
+
+/* What a hook does, once, to the operation that comes by first on the handle that is meant. */
+static struct intruder {
+  pier_handle handle;
+  pier_loop *loop;
+  support_outcome *closed;
+  int status;
+  atomic_uint calls;
+} intruder;
+
+static bool intruder__is_meant(const struct op *op) {
+  if (!op->handle || handle__id(op->handle) != intruder.handle || atomic_load(&intruder.calls))
+    return false;
+  atomic_fetch_add(&intruder.calls, 1);
+  return true;
+}
+
+static void intruder__begin(pier_loop *loop, pier_handle handle) {
+  intruder = (struct intruder){.handle = handle, .loop = loop, .status = 1};
+}
+
+static void intruder__end(void) {
+  pier_hooks = (struct hooks){0};
+  assert_int_equal(atomic_load(&intruder.calls), 1);
+}
+
+static void cancel_in_between(struct op *op) {
+  if (intruder__is_meant(op))
+    intruder.status = pier_cancel(op__id(op->handle->poller, op));
+}
+
+static void close_in_between(struct op *op) {
+  if (intruder__is_meant(op))
+    intruder.status = pier_close(intruder.handle, support__take, intruder.closed);
+}
+
+static void wait_for_the_deadline(struct op *op) {
+  if (!intruder__is_meant(op))
+    return;
+  uint64_t end_ns = pier_now_ns() + 5 * PIER_SECOND;
+  while (op__asked_to_end(op) == PIER_OK && pier_now_ns() < end_ns)
+    support__yield();
+  intruder.status = op__asked_to_end(op);
+}
+
+/* A read that nothing answers, of one sort of stream, with a hook on its way. */
+static support_outcome *read_with(pier_loop *loop, pier_handle handle, struct hooks hooks, uint64_t deadline_ns) {
+  support_outcome *read = support__outcome();
+  char *buffer = support__alloc(8);
+  intruder__begin(loop, handle);
+  intruder.closed = support__outcome();
+  pier_hooks = hooks;
+  assert_true(pier_read(handle, buffer, 8, deadline_ns, support__take, read) != 0);
+  return read;
+}
+
+/* A cancel that comes before the system call has gone pending cannot ask the system: the submitter finds its mark. */
+static void b31_a_cancel_inside_the_submit(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  const struct hooks moments[] = {{.before_launch = cancel_in_between}, {.started = cancel_in_between}};
+  for (int sort = 0; sort < STREAMS_SORTS; sort++) {
+    for (int moment = 0; moment < 2; moment++) {
+      pier_handle ends[2];
+      streams__pair(loop, (streams_sort)sort, ends);
+      support_outcome *read = read_with(loop, ends[0], moments[moment], PIER_NO_DEADLINE);
+      await_status(loop, read, PIER_ECANCELED);
+      intruder__end();
+      assert_status(intruder.status, PIER_OK);
+      assert_int_equal(atomic_load(&read->calls), 1);
+      streams__close_pair(loop, ends);
+    }
+  }
+  support__close(loop);
+}
+
+/* The same with a close: the read ends, and the close is called back after it. */
+static void b34_a_close_inside_the_submit(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  const struct hooks moments[] = {{.before_launch = close_in_between}, {.started = close_in_between}};
+  for (int sort = 0; sort < STREAMS_SORTS; sort++) {
+    for (int moment = 0; moment < 2; moment++) {
+      pier_handle ends[2];
+      streams__pair(loop, (streams_sort)sort, ends);
+      support_outcome *read = read_with(loop, ends[0], moments[moment], PIER_NO_DEADLINE);
+      await_status(loop, intruder.closed, PIER_OK);
+      assert_true(support__called(read));
+      await_status(loop, read, PIER_ECLOSED);
+      assert_true(read->at_ns <= intruder.closed->at_ns);
+      intruder__end();
+      assert_status(intruder.status, PIER_OK);
+      support__close_handle(loop, ends[1]);
+    }
+  }
+  support__close(loop);
+}
+
+/* A deadline that passes after it was armed and before the system call: poller threads cancel while the submitter is held. */
+static void b33_a_deadline_inside_the_submit(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  for (int sort = 0; sort < STREAMS_SORTS; sort++) {
+    pier_handle ends[2];
+    streams__pair(loop, (streams_sort)sort, ends);
+    support_outcome *read = read_with(loop, ends[0], (struct hooks){.before_launch = wait_for_the_deadline}, pier_now_ns() + PIER_MILLISECOND);
+    await_status(loop, read, PIER_ETIMEDOUT);
+    intruder__end();
+    assert_status(intruder.status, PIER_ETIMEDOUT);
+    streams__close_pair(loop, ends);
+  }
+  support__close(loop);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      SUPPORT_TEST(b31_a_cancel_inside_the_submit),     SUPPORT_TEST_POOL(b31_a_cancel_inside_the_submit),
+      SUPPORT_TEST(b34_a_close_inside_the_submit),      SUPPORT_TEST_POOL(b34_a_close_inside_the_submit),
+      SUPPORT_TEST_POOL(b33_a_deadline_inside_the_submit),
+  };
+  return support__main(argc, argv, "handshake", tests, sizeof tests / sizeof tests[0]);
+}
