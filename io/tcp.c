@@ -1,4 +1,4 @@
-#include "tcp.h"
+#include "tcp_native.h"
 #include "loop.h"
 
 static bool tcp__address_fits(const pier_address *address) {

@@ -1,4 +1,4 @@
-#include "tcp.h"
+#include "tcp_native.h"
 #include "port.h"
 #include "socket.h"
 

@@ -1,5 +1,5 @@
 #include "iocp.h"
-#include "tcp.h"
+#include "tcp_native.h"
 
 #ifndef TCP_KEEPALIVE
 #define TCP_KEEPALIVE 3 /* as in the system's ws2ipdef.h; mingw-w64's has not got it */

@@ -29,7 +29,8 @@ static void open_and_close_leave_nothing_behind(void **state) {
     assert_int_equal(atomic_load(runs), 1);
   }
   assert_int_equal(support__handle_count(), handles);
-  assert_true(support__heap_bytes() < heap_bytes + 4096);
+  /* The C library keeps something for threads that have ended, now more and now less; the least part of a loop is more. */
+  assert_true(support__heap_bytes() < heap_bytes + 20 * 512);
   /* The heaps may have grown by a page or two; a loop that is not unmapped would be more. */
   assert_true(support__committed_bytes() < committed_bytes + 20 * 16384);
 }

@@ -1,6 +1,6 @@
 /* What TCP needs of the system besides operations: one body per system. */
-#ifndef PIER_TCP_INTERNAL_H
-#define PIER_TCP_INTERNAL_H
+#ifndef PIER_TCP_NATIVE_H
+#define PIER_TCP_NATIVE_H
 
 #include "pier_tcp.h"
 
