@@ -177,7 +177,8 @@ static int handle__detach(struct handle *handle, struct slot *slot, pier_handle 
       return PIER_EBUSY;
   } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word | HANDLE_DETACHING, memory_order_seq_cst, memory_order_acquire));
   int status = PIER_OK;
-  if (atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_ASSOCIATED) {
+  /* The listener of a pipe's name has no handle of the system's; its instances have. */
+  if (handle->native != PIER_NATIVE_NONE && atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_ASSOCIATED) {
     status = port__disassociate(handle);
     if (status == PIER_OK)
       atomic_store_explicit(&handle->state, PIER_STATE_DETACHED, memory_order_release);

@@ -30,25 +30,30 @@ void inside__note(struct op *op) {
   atomic_store_explicit(&handle->ended_inside, iocp__still_pending(op) ? 0 : seen + 1, memory_order_relaxed);
 }
 
+static void inside__is_over(struct op *op) { op->slot.detail = (uint16_t)(op->slot.detail & ~OP_AWAITED); }
+
 enum port_start inside__transfer(struct op *op, const struct op_piece *asked, uint64_t offset, struct piece *piece) {
   struct handle *handle = op->handle;
   struct nt_io_status *io = (struct nt_io_status *)(void *)op->system;
   LARGE_INTEGER position;
   position.QuadPart = (LONGLONG)offset;
   const struct nt_table *table = nt();
+  op__mark(op, OP_AWAITED); /* before the call: a stray signal of the slot's event must not be taken for this one's */
   NTSTATUS status = op->slot.kind == OP_READ
                         ? table->read_file(iocp__native(handle), NULL, NULL, NULL, io, asked->base, asked->bytes, &position, NULL)
                         : table->write_file(iocp__native(handle), NULL, NULL, NULL, io, asked->base, asked->bytes, &position, NULL);
   if (!iocp__still_pending(op)) {
+    inside__is_over(op);
     iocp__look(op, piece);
     return PORT_DONE;
   }
   if (status != (NTSTATUS)IOCP_STATUS_PENDING) { /* refused, with nothing written */
+    inside__is_over(op);
     error__from_ntstatus((uint32_t)status, &piece->code);
     return PORT_DONE;
   }
   atomic_store_explicit(&handle->ended_inside, INSIDE_NEVER, memory_order_relaxed);
-  op__mark(op, OP_AWAITED | OP_EVENT);
+  op__mark(op, OP_EVENT); /* no packet is one of its either */
   handle->poller->offload(handle->poller, op);
   return PORT_PENDING;
 }

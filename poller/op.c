@@ -105,8 +105,8 @@ static void op__uncount(struct op *op) {
     op__end_parked(op->handle);
 }
 
-/* True if an earlier operation in the same direction has not had its callback: this one's must not overtake it. Where each has an event
-   of its own there is no order to keep: nothing says which event came first. */
+/* True if an earlier operation in the same direction has not had its callback: this one's must not overtake it. On the event path there
+   is none: one is served at a time. */
 static bool op__would_overtake(const struct op *op) {
   return op__is(op, OP_COUNTED) && !op__is(op, OP_EVENT) &&
          atomic_load_explicit(&op->handle->pending[op->slot.kind == OP_WRITE], memory_order_seq_cst) > 1;
@@ -252,6 +252,8 @@ static enum op_claim op__claim_as(struct op *op, const struct handle *carrier, b
   do {
     if (!(word & OP_KERNEL) || op__is(op, OP_EVENT) != by_event || !port__is_final(op))
       return OP_CLAIM_NONE;
+    if (op__is(op, OP_AWAITED)) /* a worker's: the signal is a stray one of the operation that had the slot before */
+      return OP_CLAIM_NONE;
     if (!by_event && carrier != (op->slot.kind == OP_PIPE_ACCEPT ? op->as.pipe_accept.instance : op->handle))
       return OP_CLAIM_NONE;
     next = word & OP_STARTED ? word & ~OP_KERNEL : word | OP_EARLY;
@@ -265,6 +267,7 @@ enum op_claim op__claim_event(struct op *op) { return op__claim_as(op, NULL, tru
 /* The kernel's party stays or comes again, and we are the submitter now. A canceller who comes in between leaves its mark, and
    op__submitted() finds it. */
 static void op__launch_again(struct op *op) {
+  op->slot.detail = (uint16_t)(op->slot.detail & ~OP_AWAITED); /* the next call is no worker's to await */
   port__prepare(op);
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
   while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, ((word | OP_KERNEL) & ~OP_STARTED) + OP_PARTY, memory_order_acq_rel,

@@ -64,7 +64,8 @@ typedef struct pier_metrics {
 PIER_API int pier_loop_open(const pier_loop_options *options, pier_loop **loop);
 
 /** Closes a loop and frees it. #PIER_EBUSY while anything is alive (a handle, an operation, a post that has not run, a hold,
- *  a thread in pier_loop_run()): nothing is freed then. Timers that are still running are dropped without a callback.
+ *  a thread in pier_loop_run(), a wake packet on a host's port that has not been dispatched): nothing is freed
+ *  then. Timers that are still running are dropped without a callback.
  *  #PIER_EDEADLK from a callback of this loop, #PIER_EINVAL for a null pointer. Joins the loop's own threads. Not together
  *  with any other call on the loop. A host's port stays open. */
 PIER_API int pier_loop_close(pier_loop *loop);
@@ -90,7 +91,8 @@ PIER_API int pier_loop_hold(pier_loop *loop);
 /** Takes one pier_loop_hold() back. #PIER_EINVAL if there is none. Any thread. */
 PIER_API int pier_loop_release(pier_loop *loop);
 
-/** How much keeps the loop alive: operations in flight, posts, running timers, holds, handles that are being closed.
+/** How much keeps the loop alive: operations in flight, posts, running timers, holds, handles that are being closed, a wake
+ *  packet that is out on a host's port.
  *  Any thread; a moment's view. */
 PIER_API uint64_t pier_loop_alive(pier_loop *loop);
 

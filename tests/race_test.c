@@ -83,7 +83,8 @@ static void race_once(pier_loop *loop, streams_sort sort, reader *other, uint64_
 }
 
 static void race_on(streams_sort sort) {
-  uint64_t seed = support__seed(), end_ns = pier_now_ns() + (uint64_t)(support__stress_seconds(0.4) * 1e9);
+  uint64_t seed = support__seed(),
+           end_ns = pier_now_ns() + (uint64_t)(support__stress_seconds(2.4) * 1e9 / STREAMS_SORTS);
   pier_loop *loop = support__open();
   reader *other = support__alloc(sizeof *other);
   other->go = support__event_open();
