@@ -1,0 +1,502 @@
+/* The life of a handle and of its operations, for spin: one handle's slot that lives twice, SLOTS operation slots, and everybody who
+   may have a hand in them at the same time. tests/model_test.py runs it.
+
+   An inline is named as the function in the code whose exchange it makes; what one atomic exchange does there is one atomic step here.
+   A loop around an exchange needs no loop here: the one round that succeeds is the step. What the model leaves out:
+   not here: op__hold_more   io_uring's cancel request is a canceller like any other
+   not here: slab__grow      slots that nobody has seen yet
+
+   Every run ends, for submits are counted. So "never" is an error at the end, where nobody can move any more. A pending call
+   ends by itself or, where it is stuck, only when its end is asked for.
+
+   Variants: WORKERS (a worker stands in for the kernel, as for blocking handles). Mutants, each to be found: see the #ifdefs. */
+#define SLOTS 1
+#define SUBMITS 2
+#define NONE 255
+
+/* An operation's word, field by field. */
+byte generation[SLOTS], parties[SLOTS];
+bool kernel[SLOTS], started[SLOTS], cancelled[SLOTS], early[SLOTS];
+/* The rest of its slot. */
+byte life[SLOTS];   /* of which of the handle's generations it is */
+byte ticket[SLOTS]; /* the submit that it stands for */
+bool more[SLOTS];   /* another piece is to come */
+bool slot_free[SLOTS] = true;
+
+/* The kernel's side of it: PENDING is when it may write. */
+mtype = { IDLE, PENDING, FINAL };
+mtype at[SLOTS] = IDLE;
+bool stuck[SLOTS], asked[SLOTS], in_call[SLOTS];
+
+/* The handle's word. */
+byte h_generation, h_flights;
+bool h_live, h_closing, h_detaching;
+
+chan packets = [4] of { byte, byte };      /* slot, key: the handle's generation */
+mtype = { READY_OPERATION, READY_CLOSE };
+chan due = [4] of { mtype, byte };         /* one handle, one strand */
+
+/* What is to be proven about. */
+byte submitted, called_back;
+bool has_called[SUBMITS];
+byte closes, closed;
+byte id_slot = NONE, id_generation; /* of the first submit: what a canceller and a deadline were given */
+
+inline slab__release(s) {
+  atomic {
+    assert(at[s] != PENDING); /* the kernel may write there */
+    assert(parties[s] == 0 && !slot_free[s] && !in_call[s]);
+    generation[s]++;
+    kernel[s] = false; started[s] = false; cancelled[s] = false; early[s] = false;
+    at[s] = IDLE; asked[s] = false;
+    slot_free[s] = true
+  }
+}
+
+inline op__leave(s, count) {
+  atomic {
+    assert(parties[s] >= count);
+    parties[s] = parties[s] - count;
+    if
+    :: parties[s] == 0 -> due!READY_OPERATION(s)
+    :: else
+    fi
+  }
+}
+
+inline op__ask_system(s, meant) {
+  atomic {
+    assert(generation[s] == meant); /* never somebody else's operation */
+    asked[s] = asked[s] || at[s] == PENDING
+  }
+}
+
+inline op__bind(s, key) {
+  atomic { life[s] = key; parties[s] = 2; kernel[s] = true }
+}
+
+inline op__claim_here(s) { atomic { kernel[s] = false; early[s] = false } }
+
+inline op__expect(s) { atomic { at[s] = IDLE; kernel[s] = true } }
+
+/* A call that says "pending" may be over before it returns. */
+inline port__submit(s, done) {
+  atomic {
+    assert(!in_call[s]); /* two at one operation: the second writes over what the first one's call reads */
+    assert(at[s] != PENDING && h_generation == life[s] && !h_detaching);
+    asked[s] = false;
+    if
+    :: done = true; at[s] = FINAL
+    :: done = false; at[s] = PENDING; in_call[s] = true;
+       if
+       :: stuck[s] = true
+       :: stuck[s] = false
+       fi
+    fi
+  }
+  if
+  :: !done -> in_call[s] = false /* the call has returned */
+  :: else
+  fi
+}
+
+/* Ends with `was_early` set if the submitter has to go on with it. */
+inline op__submitted(s, was_early) {
+#ifdef MUTANT_NO_RECHECK
+  was_asked = true;
+#else
+  was_asked = h_closing;
+  if
+  :: was_asked -> op__ask_system(s, generation[s])
+  :: else
+  fi;
+#endif
+  do
+  :: cancelled[s] && !was_asked -> was_asked = true; op__ask_system(s, generation[s])
+  :: atomic {
+       (!cancelled[s] || was_asked) ->
+       started[s] = true;
+       was_early = early[s];
+       if
+       :: was_early -> early[s] = false; kernel[s] = false
+       :: else ->
+          parties[s]--;
+          if
+          :: parties[s] == 0 -> due!READY_OPERATION(s)
+          :: else
+          fi
+       fi
+     };
+     break
+  od
+}
+
+/* op__progress(): another piece, unless somebody asked for the end. */
+#define GOES_ON(s) (more[s] && !cancelled[s] && !h_closing)
+
+inline op__launch_again(s) {
+  atomic { at[s] = IDLE; more[s] = false; kernel[s] = true; started[s] = false; parties[s]++ }
+}
+
+/* op__launch() and op__settle(), which call each other. A submitter who was told early keeps his party to the last: `owed`. */
+inline op__launch(s) {
+  owed = 0;
+  do
+  :: port__submit(s, done);
+     if
+     :: done ->
+        op__claim_here(s);
+        if
+        :: GOES_ON(s) -> more[s] = false; op__expect(s)
+        :: else -> op__leave(s, 2); break
+        fi
+     :: else ->
+        op__submitted(s, was_early);
+        if
+        :: !was_early -> break
+        :: else ->
+           owed++;
+           if
+           :: GOES_ON(s) -> op__launch_again(s)
+           :: else -> op__leave(s, 1); break
+           fi
+        fi
+     fi
+  od;
+  do
+  :: owed > 0 -> owed--; op__leave(s, 1)
+  :: else -> break
+  od
+}
+
+inline op__settle(s) {
+  if
+  :: GOES_ON(s) -> op__launch_again(s); op__launch(s)
+  :: else -> op__leave(s, 1)
+  fi
+}
+
+#define CLAIM_NONE 0
+#define CLAIM_EARLY 1
+#define CLAIMED 2
+
+inline op__claim_as(s, key, claim) {
+  atomic {
+    if
+    :: !kernel[s] || at[s] != FINAL || life[s] != key -> claim = CLAIM_NONE
+#ifdef MUTANT_NO_EARLY
+    :: else -> claim = CLAIMED; kernel[s] = false
+#else
+    :: else ->
+       if
+       :: started[s] -> claim = CLAIMED; kernel[s] = false
+       :: else -> claim = CLAIM_EARLY; early[s] = true
+       fi
+#endif
+    fi
+  }
+}
+
+inline op__complete(s) {
+  atomic { assert(kernel[s]); kernel[s] = false }
+  op__settle(s)
+}
+
+inline op__cancel(s, meant) {
+  held = false;
+  atomic {
+    if
+    :: generation[s] == meant && parties[s] > 0 ->
+       held = true; before = started[s]; cancelled[s] = true;
+#ifndef MUTANT_CANCELLER_NO_PARTY
+       parties[s]++
+#endif
+    :: else
+    fi
+  }
+  op__ask(s, meant)
+}
+
+inline op__ask(s, meant) {
+  if
+  :: held && before -> op__ask_system(s, meant)
+  :: else
+  fi;
+#ifndef MUTANT_CANCELLER_NO_PARTY
+  if
+  :: held -> op__leave(s, 1)
+  :: else
+  fi
+#endif
+}
+
+inline op__hold(s) {
+  atomic {
+    held = parties[s] > 0;
+    if
+    :: held -> parties[s]++; meant = generation[s]
+    :: else
+    fi
+  }
+}
+
+inline op__cancel_each(key) {
+  s = 0;
+  do
+  :: s < SLOTS ->
+     op__hold(s);
+     if
+     :: held && life[s] == key ->
+        atomic { before = started[s] && !cancelled[s]; cancelled[s] = true }
+        if
+        :: before -> op__ask_system(s, meant)
+        :: else
+        fi
+     :: else
+     fi;
+     if
+     :: held -> op__leave(s, 1)
+     :: else
+     fi;
+     s++
+  :: else -> break
+  od
+}
+
+/* ---- The handle ---- */
+
+inline handle__open() { h_live = true }
+
+inline handle__enter(key, entered) {
+  atomic {
+    /* Waits while a detach is going on. */
+    !(h_generation == key && h_live && !h_closing && h_detaching);
+    entered = h_generation == key && h_live && !h_closing;
+    if
+    :: entered -> h_flights++
+    :: else
+    fi
+  }
+}
+
+inline handle__leave() {
+  atomic {
+    assert(h_flights > 0);
+    h_flights--;
+    if
+    :: h_flights == 0 && h_closing -> due!READY_CLOSE(h_generation)
+    :: else
+    fi
+  }
+}
+
+inline handle__mark_closing(key) {
+  atomic {
+    !h_detaching;
+    assert(h_generation == key && h_live && !h_closing);
+    h_closing = true;
+    h_flights++
+  }
+}
+
+inline handle__detach(key) {
+  atomic {
+    may = h_generation == key && h_live && !h_closing && h_flights == 0 && !h_detaching;
+#ifndef MUTANT_DETACH_IN_TWO
+    h_detaching = h_detaching || may
+#endif
+  }
+  if
+  :: may ->
+#ifdef MUTANT_DETACH_IN_TWO
+     h_detaching = true;
+#endif
+     assert(h_flights == 0 && h_generation == key); /* port__disassociate() */
+     h_detaching = false
+  :: else
+  fi
+}
+
+/* ---- Who does all that ---- */
+
+/* Nobody has an id before it was given out. */
+#define OPENED(key) (h_generation > key || (h_generation == key && h_live))
+
+proctype submitter(byte number; byte key) {
+  bool entered, done, was_asked, was_early;
+  byte s, owed;
+  OPENED(key);
+  atomic { /* slab__acquire(); without a slot the call is refused and nothing was submitted */
+    s = 0;
+    do
+    :: s < SLOTS && !slot_free[s] -> s++
+    :: else -> break
+    od;
+    if
+    :: s == SLOTS -> goto out
+    :: else ->
+       assert(at[s] == IDLE);
+       slot_free[s] = false; ticket[s] = number; submitted++;
+       if
+       :: more[s] = true
+       :: more[s] = false
+       fi
+    fi
+  }
+  handle__enter(key, entered);
+  if
+  :: entered ->
+     op__bind(s, key);
+     atomic {
+       if
+       :: number == 0 -> id_slot = s; id_generation = generation[s] /* the timer, and whoever cancels, know it before the launch */
+       :: else
+       fi
+     }
+     op__launch(s)
+  :: else -> atomic { life[s] = NONE; due!READY_OPERATION(s) } /* op__refuse() */
+  fi;
+out:
+  skip
+}
+
+/* A canceller and a deadline come alike: by the id, at any time. */
+proctype canceller() {
+  bool held, before;
+  end: id_slot != NONE;
+  op__cancel(id_slot, id_generation)
+}
+
+proctype detacher() {
+  bool may;
+  OPENED(0);
+  handle__detach(0)
+}
+
+/* Opens, closes, opens again in the same slot as soon as that is free, and closes. */
+proctype owner() {
+  bool held, before;
+  byte s, meant, key;
+  do
+  :: key < 2 ->
+     (h_generation == key && !h_live);
+     handle__open();
+     closes++;
+     handle__mark_closing(key);
+     if
+     :: h_flights > 1 ->
+        if
+        :: atomic { /* port__cancel_all() */
+             s = 0;
+             do
+             :: s < SLOTS -> asked[s] = asked[s] || (at[s] == PENDING && life[s] == key); s++
+             :: else -> break
+             od
+           }
+        :: op__cancel_each(key)
+        fi
+     :: else
+     fi;
+     handle__leave();
+     key++
+  :: else -> break
+  od
+}
+
+/* The kernel, or the worker in its place. */
+proctype system() {
+  bool done, was_asked, was_early;
+  byte s, owed;
+end:
+  do
+  :: atomic {
+       at[0] == PENDING && (!stuck[0] || asked[0]) ->
+       s = 0; at[s] = FINAL;
+       if
+       :: asked[s] -> more[s] = false
+       :: !stuck[s]
+       fi;
+#ifndef WORKERS
+       packets!s(life[s])
+#endif
+     }
+#ifdef WORKERS
+     in_call[s] = false; /* it was in a queue, and there is no structure that the submitter still reads */
+     op__complete(s)
+#endif
+  od
+}
+
+/* A thread that takes packets off the port. */
+proctype poller() {
+  bool done, was_asked, was_early;
+  byte s, owed, key, claim;
+end:
+  do
+  :: packets?s(key) ->
+     if
+     :: h_generation == key ->
+        op__claim_as(s, key, claim);
+        if
+        :: claim == CLAIMED -> op__settle(s)
+        :: else
+        fi
+     :: else
+     fi
+  od
+}
+
+/* A packet that somebody made up: the pointer is right, and the time may be. */
+proctype forger() { packets!0(0) }
+
+/* The strand: one callback after the other. */
+proctype runner() {
+  byte s;
+end:
+  do
+  :: due?READY_OPERATION(s) ->
+     atomic {
+       assert(!has_called[ticket[s]]); /* not twice */
+       assert(at[s] != PENDING);       /* nor while its buffer is written to */
+       has_called[ticket[s]] = true;
+       called_back++
+     }
+     if
+     :: life[s] != NONE ->
+        assert(life[s] == h_generation && h_live); /* nor after its handle's last */
+        handle__leave()
+     :: else
+     fi;
+     slab__release(s)
+  :: due?READY_CLOSE(s) ->
+     atomic {
+       assert(s == h_generation && h_flights == 0 && closed == s);
+       closed++;
+       h_generation++;
+       h_live = false; h_closing = false
+     }
+  od
+}
+
+init {
+  atomic {
+    run owner(); run system(); run runner();
+#ifndef WORKERS
+    run poller();
+#endif
+    run submitter(0, 0);
+    if
+    :: run submitter(1, 0)
+    :: run submitter(1, 1) /* on what lives in the slot after the close */
+    fi;
+    if /* one of them at a time: all three at once multiply the states and meet nowhere */
+    :: run canceller()
+    :: run detacher()
+    :: run forger()
+    fi
+  }
+  timeout;
+  assert(called_back == submitted); /* not "never" */
+  assert(closes == 2 && closed == 2);
+  assert(h_flights == 0 && slot_free[0])
+}
