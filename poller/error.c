@@ -27,3 +27,25 @@ const char *pier_error_text(int status) {
     return pier_error_text(PIER_EUNKNOWN);
   }
 }
+
+int pier_error_from_system(uint32_t system_code) {
+  size_t high;
+  size_t low = 0;
+  const struct error_mapping *mappings = error__mappings(&high);
+
+  if (system_code == 0) {
+    return PIER_OK;
+  }
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (mappings[middle].system_code == system_code) {
+      return mappings[middle].status;
+    }
+    if (mappings[middle].system_code < system_code) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return PIER_EUNKNOWN;
+}

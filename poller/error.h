@@ -19,7 +19,7 @@ int error__from_ntstatus(uint32_t ntstatus, uint32_t *system_code);
 /* Whether this code, when a read brings it, is the end of the file or stream and so a success with 0 bytes. */
 bool error__is_end(uint32_t system_code);
 
-/* The system's whole table, sorted by code without a double: for the tests. */
+/* The system's whole table, sorted by code without a double: what pier_error_from_system() looks in. */
 const struct error_mapping *error__mappings(size_t *count);
 
 #endif

@@ -69,27 +69,6 @@ static const struct error_mapping error_table[] = {
     {ECANCELED, PIER_ECANCELED},
 };
 
-int pier_error_from_system(uint32_t system_code) {
-  size_t low = 0;
-  size_t high = sizeof error_table / sizeof error_table[0];
-
-  if (system_code == 0) {
-    return PIER_OK;
-  }
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (error_table[middle].system_code == system_code) {
-      return error_table[middle].status;
-    }
-    if (error_table[middle].system_code < system_code) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return PIER_EUNKNOWN;
-}
-
 const struct error_mapping *error__mappings(size_t *count) {
   *count = sizeof error_table / sizeof error_table[0];
   return error_table;

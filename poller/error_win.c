@@ -230,27 +230,6 @@ static const struct {
     {0xC0000241, WSAECONNABORTED},         /* STATUS_CONNECTION_ABORTED */
 };
 
-int pier_error_from_system(uint32_t system_code) {
-  size_t low = 0;
-  size_t high = sizeof error_table / sizeof error_table[0];
-
-  if (system_code == 0) {
-    return PIER_OK;
-  }
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (error_table[middle].system_code == system_code) {
-      return error_table[middle].status;
-    }
-    if (error_table[middle].system_code < system_code) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return PIER_EUNKNOWN;
-}
-
 static uint32_t error__win32_from_nt(uint32_t ntstatus) {
   for (size_t i = 0; i < sizeof error_nt_table / sizeof error_nt_table[0]; i++) {
     if (error_nt_table[i].ntstatus == ntstatus) {

@@ -57,6 +57,8 @@ void poller__close(struct poller *poller) {
   port__close(poller);
   slab__close(&poller->handles);
   slab__close(&poller->operations);
+  for (unsigned i = 0; i < POLLER_ORDER_LOCKS; i++)
+    mutex__destroy(&poller->order_locks[i]);
   mutex__destroy(&poller->associating);
 }
 
