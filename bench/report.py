@@ -91,6 +91,8 @@ def lateness(samples):
 def tables(measured, sizes):
     table("Processor time per operation, user + system of the program, us",
           [[w.name, *cells(s, lambda x: small(x.cpu_us))] for w, s in measured])
+    table("Allocations per operation, between begin and end",
+          [[w.name, *cells(s, lambda x: f"{x.allocations:.5f}")] for w, s in measured])
     table("Calls per operation: requests to Wine's server",
           [[w.name, *cells(s, lambda x: small(x.requests))] for w, s in measured])
     table("Processor time of Wine's server per operation, us",

@@ -69,17 +69,23 @@ class Samples:
     def server_us(self):
         return None if self.counters is None else self.counters["server_ns"] / 1e3 / max(1, self.counted_operations)
 
+    @property
+    def allocations(self):
+        """Requests for memory per operation: malloc and its kin, and the steps in which Pier's slabs grow."""
+        return statistics.median(r["allocations"] / self._operations(r) for r in self.results)
+
     def extra(self, name, source="results"):
         values = [result[name] for result in getattr(self, source) if name in result]
         return statistics.median(values) if values else None
 
     def as_json(self):
-        known = {"side", "workload", "form", "operations", "bytes", "checksum", "seconds", "cpu_user", "cpu_system", "counters"}
+        known = {"side", "workload", "form", "operations", "bytes", "checksum", "seconds", "cpu_user", "cpu_system", "allocations", "counters"}
         extras = sorted({name for result in self.results for name in result} - known)
         return {
             "median": self.median,
             "rounds": self.rates,
             "cpu_us_per_operation": self.cpu_us,
+            "allocations_per_operation": self.allocations,
             "server_requests_per_operation": self.requests,
             "server_us_per_operation": self.server_us,
             "p50_ns": self.extra("p50_ns", "clients"),

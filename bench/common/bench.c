@@ -15,9 +15,11 @@ static void gate(const struct bench_result *result, const char *name) {
 void bench_begin(struct bench_result *result) {
   gate(result, "begin");
   bench_usage_read(&result->begin);
+  result->begin.allocations = bench_allocations();
 }
 
 void bench_end(struct bench_result *result) {
+  result->end.allocations = bench_allocations();
   bench_usage_read(&result->end);
   gate(result, "end");
 }

@@ -40,6 +40,7 @@ struct bench_usage {
   uint64_t clock_ns;
   uint64_t cpu_user_ns;
   uint64_t cpu_system_ns;
+  uint64_t allocations;
 };
 
 struct bench_result {
@@ -81,6 +82,10 @@ void bench_check(bool ok, const char *what, long long code);
 /* Zeroed memory; ends the program when there is none. */
 void *bench_allocate(size_t count, size_t size);
 void bench_release(void *memory);
+
+/* How often this process has asked for memory so far, whoever asked: malloc, calloc, realloc (allocations.c). The other counts one that went another way. */
+uint64_t bench_allocations(void);
+void bench_allocation_count(void);
 
 /* The same sequence on every side for the same seed (splitmix64). */
 uint64_t bench_random(uint64_t *state);

@@ -53,11 +53,11 @@ static void result_print(const struct bench_result *result) {
   const struct bench_usage *begin = &result->begin;
   const struct bench_usage *end = &result->end;
   printf("{\"side\":\"%s\",\"workload\":\"%s\",\"form\":\"%s\",\"operations\":%" PRIu64 ",\"bytes\":%" PRIu64
-         ",\"checksum\":\"%016" PRIx64 "\",\"seconds\":%.9f,\"cpu_user\":%.6f,\"cpu_system\":%.6f",
+         ",\"checksum\":\"%016" PRIx64 "\",\"seconds\":%.9f,\"cpu_user\":%.6f,\"cpu_system\":%.6f,\"allocations\":%" PRIu64,
          bench_side, result->options->workload, result->options->form, result->operations, result->bytes,
          result->checksum, (double)(end->clock_ns - begin->clock_ns) / 1e9,
          (double)(end->cpu_user_ns - begin->cpu_user_ns) / 1e9,
-         (double)(end->cpu_system_ns - begin->cpu_system_ns) / 1e9);
+         (double)(end->cpu_system_ns - begin->cpu_system_ns) / 1e9, end->allocations - begin->allocations);
   if (result->latency_p99_ns != 0) {
     printf(",\"p50_ns\":%" PRIu64 ",\"p99_ns\":%" PRIu64, result->latency_p50_ns, result->latency_p99_ns);
   }
