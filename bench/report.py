@@ -88,6 +88,11 @@ def lateness(samples):
     return "-" if p50 is None else f"{small(p50 / 1e3)} / {small(p99 / 1e3)}"
 
 
+def received(samples):
+    count = samples.extra("receives")
+    return "-" if count is None else f"{count:.3f}"
+
+
 def tables(measured, sizes):
     table("Processor time per operation, user + system of the program, us",
           [[w.name, *cells(s, lambda x: small(x.cpu_us))] for w, s in measured])
@@ -97,6 +102,7 @@ def tables(measured, sizes):
           [[w.name, *cells(s, lambda x: small(x.requests))] for w, s in measured])
     table("Processor time of Wine's server per operation, us",
           [[w.name, *cells(s, lambda x: small(x.server_us))] for w, s in measured])
+    table("Receives that brought something, per operation", [[w.name, *cells(s, received)] for w, s in measured])
     table("Latency p50 / p99, us", [[w.name, *cells(s, latency)] for w, s in measured])
     table("Lateness of a 1 ms timer p50 / p99, us", [[w.name, *cells(s, lateness)] for w, s in measured])
     size_rows = [[label, *[size(sizes.get(side, {}).get(key)) for side in SIDES]] for key, label in SIZE_LABELS]

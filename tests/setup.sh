@@ -24,6 +24,14 @@ require_target() {
 	export PIER_BUILD
 }
 
+# Begins the script again without random addresses. Wine's loader lies at 0x7d000000 and needs the page at 0x7ffe0000 for what its
+# programs share; newer kernels let the loader's heap begin anywhere within a GiB above it, so about one start in a thousand
+# finds that page taken and ends with status 1. A container may forbid the change; then that stays possible.
+still_addresses() {
+	[ "$target" = windows ] && [ -z "${PIER_STILL:-}" ] && setarch -R true 2>/dev/null || return 0
+	PIER_STILL=1 exec setarch -R bash "$0" "$@"
+}
+
 # step TEXT COMMAND...: silent when it works and quick; shows what takes long; prints the command's output when it fails.
 # Functions called by it say "|| return" themselves: the shell's -e does not hold in there.
 step() {

@@ -31,6 +31,10 @@ void bench_extra(struct bench_result *result, const char *name, double value) {
   result->extras_count++;
 }
 
+void bench_receives(struct bench_result *result, uint64_t receives) {
+  bench_extra(result, "receives", result->operations == 0 ? 0 : (double)receives / (double)result->operations);
+}
+
 void bench_ready(unsigned port) {
   printf("ready %u\n", port);
   fflush(stdout);

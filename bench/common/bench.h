@@ -73,6 +73,9 @@ void bench_end(struct bench_result *result);
 /* Adds a figure of the workload's own to the JSON line. The name must live as long as the program. */
 void bench_extra(struct bench_result *result, const char *name, double value);
 
+/* The receives that brought something, per operation, once the operations are known: how full the buffers came. */
+void bench_receives(struct bench_result *result, uint64_t receives);
+
 /* Tells the harness that a server is listening: "ready <port>" on a line of its own. */
 void bench_ready(unsigned port);
 

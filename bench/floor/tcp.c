@@ -12,6 +12,7 @@ struct server {
   SOCKET listener;
   struct bench_result *result;
   uint64_t open;
+  uint64_t receives; /* that brought something */
 };
 
 struct connection {
@@ -83,6 +84,7 @@ static void echo__received(struct floor_operation *operation, bool ok, DWORD byt
     return;
   }
   connection->server->result->bytes += bytes;
+  connection->server->receives++;
   int failed = WSASend(connection->socket, &buffer, 1, &sent, 0, NULL, NULL);
   if (failed == 0 && sent == bytes) {
     connection__receive(connection);
@@ -103,6 +105,7 @@ static void pump__received(struct floor_operation *operation, bool ok, DWORD byt
     return;
   }
   connection->server->result->bytes += bytes;
+  connection->server->receives++;
   connection__receive(connection);
 }
 
@@ -168,6 +171,7 @@ int floor_tcp_echo(const struct bench_options *options, struct bench_result *res
 
   server__run(&server, options, true);
   result->operations = result->bytes / options->block_bytes;
+  bench_receives(result, server.receives);
   return 0;
 }
 
@@ -176,5 +180,6 @@ int floor_tcp_pump(const struct bench_options *options, struct bench_result *res
 
   server__run(&server, options, false);
   result->operations = result->bytes / options->block_bytes;
+  bench_receives(result, server.receives);
   return 0;
 }

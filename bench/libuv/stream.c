@@ -17,6 +17,7 @@ struct server {
   struct connection **connections;
   uint64_t accepted;
   uint64_t open;
+  uint64_t receives; /* that brought something */
   bool echo;
 };
 
@@ -88,6 +89,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     connection__end(connection);
   } else if (length > 0) {
     connection->server->result->bytes += (uint64_t)length;
+    connection->server->receives++;
     if (connection->server->echo) {
       connection__answer(connection, (size_t)length);
     }
@@ -117,6 +119,7 @@ static void server__run(struct server *server, uv_loop_t *loop) {
   server->connections = bench_allocate(server->options->connections, sizeof *server->connections);
   twin_check(uv_run(loop, UV_RUN_DEFAULT), "uv_run");
   server->result->operations = server->result->bytes / server->options->block_bytes;
+  bench_receives(server->result, server->receives);
   twin_check(uv_loop_close(loop), "uv_loop_close");
   bench_release(server->connections);
 }

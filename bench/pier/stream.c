@@ -12,6 +12,7 @@ struct server {
   struct connection **connections;
   uint64_t accepted;
   uint64_t open;
+  uint64_t receives; /* that brought something */
   bool pipe;
   bool echo;
 };
@@ -32,6 +33,7 @@ static void connection__end(struct connection *connection) {
   if (--server->open == 0) {
     bench_end(server->result);
     server->result->operations = server->result->bytes / server->options->block_bytes;
+    bench_receives(server->result, server->receives);
     side_counts_end(&server->counts, server->loop, server->result, server->result->operations);
     side_check(pier_close(server->listener, NULL, NULL), "pier_close");
   }
@@ -53,6 +55,7 @@ static void on_read(const pier_result *result) {
     return;
   }
   connection->server->result->bytes += result->bytes;
+  connection->server->receives++;
   if (connection->server->echo) {
     pier_operation write = pier_write(connection->handle, connection->buffer, result->bytes, PIER_NO_DEADLINE, on_written, connection);
     bench_check(write != 0, "pier_write", 0);
