@@ -46,19 +46,18 @@ void transfer__read(struct op *op, int64_t result, size_t asked_bytes, struct pi
 
 /* ---- Streams ---- */
 
-static ssize_t transfer__socket(const struct op *op, struct iovec *parts, unsigned count) {
+/* *flags: what recvmsg() says beside the count. */
+static ssize_t transfer__socket(const struct op *op, struct iovec *parts, unsigned count, int *flags) {
   struct msghdr header = {.msg_iov = parts, .msg_iovlen = count};
   int descriptor = transfer__descriptor(op);
   if (op->slot.kind == OP_WRITE)
     return count == 1 ? send(descriptor, parts->iov_base, parts->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
                       : sendmsg(descriptor, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (op->handle->slot.kind == PIER_KIND_UDP) {
-    ssize_t received = recvmsg(descriptor, &header, MSG_DONTWAIT);
-    if (received >= 0 && (header.msg_flags & MSG_TRUNC))
-      errno = EMSGSIZE; /* for the caller, beside the count */
-    return received;
-  }
-  return count == 1 ? recv(descriptor, parts->iov_base, parts->iov_len, MSG_DONTWAIT) : recvmsg(descriptor, &header, MSG_DONTWAIT);
+  if (count == 1 && op->handle->slot.kind == PIER_KIND_TCP)
+    return recv(descriptor, parts->iov_base, parts->iov_len, MSG_DONTWAIT);
+  ssize_t received = recvmsg(descriptor, &header, MSG_DONTWAIT);
+  *flags = header.msg_flags;
+  return received;
 }
 
 static ssize_t transfer__other(const struct op *op, struct iovec *parts, unsigned count) {
@@ -76,6 +75,13 @@ static enum transfer transfer__message(struct op *op, struct iovec *parts, unsig
   return TRANSFER_DONE;
 }
 
+/* Whether a read that was short has emptied it. A local socket's also ends where descriptors or another sender begin, which shows
+   as control data without room; a fifo's at the end of a packet, which does not show. */
+static bool transfer__is_emptied(const struct handle *handle, int flags) {
+  bool local = handle->slot.kind == PIER_KIND_PIPE && (handle->slot.flags & HANDLE_SOCKET);
+  return handle->slot.kind == PIER_KIND_TCP || (local && !(flags & MSG_CTRUNC));
+}
+
 /* Most operations have one part: the long array is kept off their stack frame. */
 static enum transfer transfer__data_in(struct op *op, struct iovec *parts, struct piece *piece) {
   size_t asked_bytes;
@@ -83,6 +89,7 @@ static enum transfer transfer__data_in(struct op *op, struct iovec *parts, struc
   const struct handle *handle = op->handle;
   bool reads = op->slot.kind == OP_READ;
   ssize_t moved;
+  int flags = 0;
   if (reads && !asked_bytes) {
     /* Nothing is taken; it says when there is something. */
     if (!descriptor__is_ready(transfer__descriptor(op), POLLIN))
@@ -92,18 +99,15 @@ static enum transfer transfer__data_in(struct op *op, struct iovec *parts, struc
   }
   if (handle->slot.kind == PIER_KIND_MESSAGE_PIPE)
     return transfer__message(op, parts, count, asked_bytes, piece);
-  do {
-    errno = 0;
-    moved = handle->slot.flags & HANDLE_SOCKET ? transfer__socket(op, parts, count) : transfer__other(op, parts, count);
-  } while (moved < 0 && errno == EINTR);
+  do
+    moved = handle->slot.flags & HANDLE_SOCKET ? transfer__socket(op, parts, count, &flags) : transfer__other(op, parts, count);
+  while (moved < 0 && errno == EINTR);
   if (moved < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
     return TRANSFER_WAITS;
-  int code = errno;
-  transfer__read(op, moved < 0 ? -code : moved, asked_bytes, piece);
-  if (handle->slot.kind == PIER_KIND_UDP && moved >= 0 && code == EMSGSIZE)
+  transfer__read(op, moved < 0 ? -errno : moved, asked_bytes, piece);
+  if (handle->slot.kind == PIER_KIND_UDP && moved >= 0 && (flags & MSG_TRUNC))
     piece->code = EMSGSIZE;
-  bool streams = handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE;
-  return reads && streams && moved > 0 && (size_t)moved < asked_bytes ? TRANSFER_DRAINED : TRANSFER_DONE;
+  return reads && moved > 0 && (size_t)moved < asked_bytes && transfer__is_emptied(handle, flags) ? TRANSFER_DRAINED : TRANSFER_DONE;
 }
 
 static enum transfer transfer__vector(struct op *op, struct piece *piece) {

@@ -1,0 +1,109 @@
+/* Stand-ins for what moves bytes. */
+#include "fault_verdict.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { PARTS_MAX = 1024 };
+
+static size_t fault__least(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+/* The verdict of a call with one buffer: false is failure, and *length what may be moved. */
+static bool fault__moves(fault_call call, size_t *length) {
+  size_t room;
+  int code = fault__verdict(call, &room);
+  if (code)
+    errno = code;
+  *length = fault__least(*length, room);
+  return !code;
+}
+
+/* The same for several: a copy of as many of them, or of their bytes, as there is room for. */
+static bool fault__moves_parts(fault_call call, const struct iovec *parts, int *count, struct iovec *cut) {
+  int fitting = 0;
+  size_t room;
+  int code = fault__verdict(call, &room);
+  if (code) {
+    errno = code;
+    return false;
+  }
+  while (fitting < *count && fitting < PARTS_MAX && (room || !fitting)) {
+    cut[fitting] = (struct iovec){parts[fitting].iov_base, fault__least(parts[fitting].iov_len, room)};
+    room -= cut[fitting++].iov_len;
+  }
+  *count = fitting;
+  return true;
+}
+
+/* ---- Sockets ---- */
+
+ssize_t faulty_recv(int descriptor, void *buffer, size_t length, int flags) {
+  return fault__moves(FAULT_RECEIVE, &length) ? recv(descriptor, buffer, length, flags) : -1;
+}
+
+ssize_t faulty_send(int descriptor, const void *buffer, size_t length, int flags) {
+  return fault__moves(FAULT_SEND, &length) ? send(descriptor, buffer, length, flags) : -1;
+}
+
+ssize_t faulty_recvmsg(int descriptor, struct msghdr *header, int flags) {
+  struct iovec cut[PARTS_MAX], *parts = header->msg_iov;
+  int count = (int)header->msg_iovlen;
+  if (!fault__moves_parts(FAULT_RECEIVE, parts, &count, cut))
+    return -1;
+  header->msg_iov = cut;
+  header->msg_iovlen = (size_t)count;
+  ssize_t received = recvmsg(descriptor, header, flags);
+  header->msg_iov = parts;
+  return received;
+}
+
+ssize_t faulty_sendmsg(int descriptor, const struct msghdr *header, int flags) {
+  struct iovec cut[PARTS_MAX];
+  struct msghdr shorter = *header;
+  int count = (int)header->msg_iovlen;
+  if (!fault__moves_parts(FAULT_SEND, header->msg_iov, &count, cut))
+    return -1;
+  shorter.msg_iov = cut;
+  shorter.msg_iovlen = (size_t)count;
+  return sendmsg(descriptor, &shorter, flags);
+}
+
+/* ---- Files, and what is read like one ---- */
+
+ssize_t faulty_pread64(int descriptor, void *buffer, size_t length, off_t offset) {
+  return fault__moves(FAULT_READ, &length) ? pread(descriptor, buffer, length, offset) : -1;
+}
+
+ssize_t faulty_readv(int descriptor, const struct iovec *parts, int count) {
+  struct iovec cut[PARTS_MAX];
+  return fault__moves_parts(FAULT_READ, parts, &count, cut) ? readv(descriptor, cut, count) : -1;
+}
+
+ssize_t faulty_writev(int descriptor, const struct iovec *parts, int count) {
+  struct iovec cut[PARTS_MAX];
+  return fault__moves_parts(FAULT_WRITE, parts, &count, cut) ? writev(descriptor, cut, count) : -1;
+}
+
+ssize_t faulty_preadv64(int descriptor, const struct iovec *parts, int count, off_t offset) {
+  struct iovec cut[PARTS_MAX];
+  return fault__moves_parts(FAULT_READ, parts, &count, cut) ? preadv(descriptor, cut, count, offset) : -1;
+}
+
+ssize_t faulty_pwritev64(int descriptor, const struct iovec *parts, int count, off_t offset) {
+  struct iovec cut[PARTS_MAX];
+  return fault__moves_parts(FAULT_WRITE, parts, &count, cut) ? pwritev(descriptor, cut, count, offset) : -1;
+}
+
+ssize_t faulty_preadv64v2(int descriptor, const struct iovec *parts, int count, off_t offset, int flags) {
+  struct iovec cut[PARTS_MAX];
+  return fault__moves_parts(FAULT_READ, parts, &count, cut) ? preadv2(descriptor, cut, count, offset, flags) : -1;
+}
+
+ssize_t faulty_pwritev64v2(int descriptor, const struct iovec *parts, int count, off_t offset, int flags) {
+  struct iovec cut[PARTS_MAX];
+  return fault__moves_parts(FAULT_WRITE, parts, &count, cut) ? pwritev2(descriptor, cut, count, offset, flags) : -1;
+}
