@@ -1,7 +1,7 @@
 /* An echo server that says what its process holds, for the soak test: handles and memory have to come back to the
  * start.
  *
- *     soak_echo_server --port N --threads N --until-eof
+ *     soak_echo_server --port N --threads N --connections N --until-eof
  *
  * Each line on standard input is answered with a report; the end of input ends the server. The connections' memory is
  * taken before the first report and given back after the last one, so that what changes in between is Pier's or the
@@ -10,21 +10,15 @@
 #include "support.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <windows.h>
-
-#include <psapi.h>
 
 #define ACCEPTS 64
 #define BUFFER_BYTES 4096
 
-#define CONNECTIONS_MAX 4096
-
 struct connection {
-  SLIST_ENTRY entry; /* in the list of those that are free; has to come first */
+  _Atomic uint32_t free_next; /* number + 1 of the next one that is free */
   pier_handle handle;
   char buffer[BUFFER_BYTES];
 };
@@ -32,8 +26,10 @@ struct connection {
 static pier_loop *loop;
 static pier_handle listener;
 static bool input_ended; /* set by the worker before its callback, which looks */
-static SLIST_HEADER free_connections;
+static struct connection *pool;
+static _Atomic uint64_t free_head; /* a count against ABA, then number + 1 */
 static atomic_uint connections;
+static atomic_uint connections_most; /* at once */
 static atomic_uint failures;
 
 static void give_up(const char *what, int status) {
@@ -41,28 +37,59 @@ static void give_up(const char *what, int status) {
   exit(EXIT_FAILURE);
 }
 
+static void pool_put(struct connection *connection) {
+  uint64_t head = atomic_load(&free_head);
+  uint64_t next;
+
+  do {
+    atomic_store(&connection->free_next, (uint32_t)head);
+    next = ((head >> 32) + 1) << 32 | (uint32_t)(connection - pool + 1);
+  } while (!atomic_compare_exchange_weak(&free_head, &head, next));
+}
+
+static struct connection *pool_take(void) {
+  uint64_t head = atomic_load(&free_head);
+
+  for (;;) {
+    if ((uint32_t)head == 0) {
+      give_up("there are more clients than agreed", PIER_ENOMEM);
+    }
+    struct connection *connection = &pool[(uint32_t)head - 1];
+    uint64_t next = ((head >> 32) + 1) << 32 | atomic_load(&connection->free_next);
+    if (atomic_compare_exchange_weak(&free_head, &head, next)) {
+      return connection;
+    }
+  }
+}
+
+static void pool_fill(size_t count) {
+  pool = calloc(count, sizeof *pool);
+  if (pool == NULL) {
+    give_up("connections", PIER_ENOMEM);
+  }
+  for (size_t i = 0; i < count; i++) {
+    memset(pool[i].buffer, 1, BUFFER_BYTES); /* touched, so that all of it counts from the start */
+    pool_put(&pool[i]);
+  }
+}
+
 static void report(const char *when) {
-  PROCESS_MEMORY_COUNTERS memory = {.cb = sizeof memory};
   pier_metrics metrics = {.turns = 0};
 
-  if (!GetProcessMemoryInfo(GetCurrentProcess(), &memory, sizeof memory)) {
-    fprintf(stderr, "the system does not tell what memory the process holds: %lu\n", (unsigned long)GetLastError());
-    exit(EXIT_FAILURE);
-  }
   if (loop != NULL) {
     pier_loop_metrics(loop, &metrics);
   }
-  printf("%s handles=%zu working_set_kib=%zu private_kib=%zu connections=%u failures=%u loop_handles=%" PRIu32
-         " loop_operations=%" PRIu32 " completed=%" PRIu64 "\n",
-         when, support__handle_count(), memory.WorkingSetSize / 1024, memory.PagefileUsage / 1024,
-         atomic_load(&connections), atomic_load(&failures), metrics.handles, metrics.operations, metrics.completed);
+  printf("%s handles=%zu private_kib=%zu connections=%u most=%u failures=%u loop_handles=%" PRIu32 " loop_operations=%" PRIu32
+         " completed=%" PRIu64 "\n",
+         when, support__handle_count(), support__committed_bytes() / 1024, atomic_load(&connections),
+         atomic_load(&connections_most), atomic_load(&failures), metrics.handles, metrics.operations, metrics.completed);
   fflush(stdout);
 }
 
 static void on_closed(const pier_result *result) {
   struct connection *connection = result->context;
 
-  InterlockedPushEntrySList(&free_connections, &connection->entry);
+  pool_put(connection);
   atomic_fetch_sub(&connections, 1);
 }
 
@@ -98,6 +125,14 @@ static void on_read(const pier_result *result) {
   }
 }
 
+static void connection_counted(unsigned now) {
+  unsigned most = atomic_load(&connections_most);
+
+  while (now > most && !atomic_compare_exchange_weak(&connections_most, &most, now)) {
+    /* somebody else has counted meanwhile */
+  }
+}
+
 static void on_accepted(const pier_result *result) {
   if (result->status == PIER_ECLOSED || result->status == PIER_ECANCELED) {
     return;
@@ -105,12 +140,9 @@ static void on_accepted(const pier_result *result) {
   if (result->status != PIER_OK) {
     give_up("pier_tcp_accept", result->status);
   }
-  struct connection *connection = (struct connection *)(void *)InterlockedPopEntrySList(&free_connections);
-  if (connection == NULL) {
-    give_up("there are more clients than agreed", PIER_ENOMEM);
-  }
+  struct connection *connection = pool_take();
   connection->handle = result->opened;
-  atomic_fetch_add(&connections, 1);
+  connection_counted(atomic_fetch_add(&connections, 1) + 1);
   if (pier_read(connection->handle, connection->buffer, BUFFER_BYTES, PIER_NO_DEADLINE, on_read, connection) == 0 ||
       pier_tcp_accept(listener, PIER_NO_DEADLINE, on_accepted, NULL) == 0) {
     give_up("submitting", PIER_ENOMEM);
@@ -188,29 +220,24 @@ static void run(unsigned threads, uint16_t port, bool serve) {
 int main(int argc, char **argv) {
   unsigned port = 0;
   unsigned threads = 0;
+  unsigned most = 4096;
 
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--port") == 0 && i + 1 < argc) {
       port = (unsigned)strtoul(argv[++i], NULL, 10);
     } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
       threads = (unsigned)strtoul(argv[++i], NULL, 10);
+    } else if (strcmp(argv[i], "--connections") == 0 && i + 1 < argc) {
+      most = (unsigned)strtoul(argv[++i], NULL, 10);
     }
   }
-  struct connection *memory =
-      VirtualAlloc(NULL, CONNECTIONS_MAX * sizeof *memory, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
-  if (memory == NULL) {
-    give_up("VirtualAlloc", PIER_ENOMEM);
-  }
-  InitializeSListHead(&free_connections);
-  for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
-    memset(memory[i].buffer, 1, BUFFER_BYTES); /* touched, so that all of it counts from the start */
-    InterlockedPushEntrySList(&free_connections, &memory[i].entry);
-  }
+  pool_fill(most);
   /* What the system sets up once and keeps (Winsock, a thread's stack, the heap's first pages) is no leak, so all
    * is opened and closed once before. */
   run(threads, 0, false);
   report("start");
   run(threads, (uint16_t)port, true);
   report("ended after");
+  free(pool);
   return EXIT_SUCCESS;
 }

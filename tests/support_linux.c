@@ -23,7 +23,9 @@
 #define SUPPORT_SANITIZED 1
 #endif
 #endif
-#ifndef SUPPORT_SANITIZED
+#ifdef SUPPORT_SANITIZED
+#include <sanitizer/allocator_interface.h> /* a sanitizer's heap is its own */
+#else
 #define SUPPORT_SANITIZED 0
 #endif
 
@@ -206,14 +208,18 @@ size_t support__handle_count(void) {
 }
 
 size_t support__heap_bytes_os(void) {
+#if SUPPORT_SANITIZED
+  return __sanitizer_get_current_allocated_bytes();
+#else
   struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
+#endif
 }
 
-/* With its header, and rounded up. */
+/* With its header, and rounded up; a sanitizer's headers count for nothing. */
 size_t support__heap_cost_os(void *block, size_t length_bytes) {
   (void)length_bytes;
-  return malloc_usable_size(block) + sizeof(size_t);
+  return malloc_usable_size(block) + (SUPPORT_SANITIZED ? 0 : sizeof(size_t));
 }
 
 /* Private memory that can be written: what was reserved and has nothing behind it does not count. */

@@ -38,6 +38,15 @@ void sync_native__anonymous_pipe(pier_native ends[2]);
 /* A TCP socket that listens on a free port of 127.0.0.1, and its address; one that is neither bound nor connected. */
 pier_native sync_native__listener(pier_address *address);
 pier_native sync_native__tcp(void);
+/* Has it come from a free port of 127.0.0.1; the ports of its two ends. */
+void sync_native__bind(pier_native socket);
+uint16_t sync_native__local_port(pier_native socket);
+uint16_t sync_native__peer_port(pier_native socket);
+void sync_native__end_sending(pier_native socket);
+/* A UDP socket that is connected to itself, so that plain reads and writes will do. */
+pier_native sync_native__udp_to_itself(void);
+/* The control code that tells, in 32 bits, how many bytes a socket has for the reader (FIONREAD). */
+extern const uint32_t sync_native__waiting_bytes_code;
 /* Closes it so that the peer sees a reset. */
 void sync_native__reset(pier_native socket);
 

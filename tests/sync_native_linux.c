@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -138,17 +139,58 @@ pier_native sync_native__tcp(void) {
   return (pier_native)made;
 }
 
-pier_native sync_native__listener(pier_address *address) {
+const uint32_t sync_native__waiting_bytes_code = (uint32_t)FIONREAD;
+
+static void bind_here(int socket) {
   struct sockaddr_in any = {.sin_family = AF_INET};
-  socklen_t length = sizeof any;
-  int listener = (int)sync_native__tcp();
 
   any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  assert_int_equal(bind(listener, (struct sockaddr *)&any, length), 0);
-  assert_int_equal(getsockname(listener, (struct sockaddr *)&any, &length), 0);
-  assert_int_equal(listen(listener, 16), 0);
-  assert_status(pier_address_parse("127.0.0.1", ntohs(any.sin_port), address), PIER_OK);
-  return (pier_native)listener;
+  assert_int_equal(bind(socket, (struct sockaddr *)&any, sizeof any), 0);
+}
+
+void sync_native__bind(pier_native socket) {
+  bind_here((int)socket);
+}
+
+uint16_t sync_native__local_port(pier_native socket) {
+  struct sockaddr_in address;
+  socklen_t length = sizeof address;
+
+  assert_int_equal(getsockname((int)socket, (struct sockaddr *)&address, &length), 0);
+  return ntohs(address.sin_port);
+}
+
+uint16_t sync_native__peer_port(pier_native socket) {
+  struct sockaddr_in address;
+  socklen_t length = sizeof address;
+
+  assert_int_equal(getpeername((int)socket, (struct sockaddr *)&address, &length), 0);
+  return ntohs(address.sin_port);
+}
+
+void sync_native__end_sending(pier_native socket) {
+  assert_int_equal(shutdown((int)socket, SHUT_WR), 0);
+}
+
+pier_native sync_native__udp_to_itself(void) {
+  struct sockaddr_in address;
+  socklen_t length = sizeof address;
+  int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  assert_true(udp >= 0);
+  bind_here(udp);
+  assert_int_equal(getsockname(udp, (struct sockaddr *)&address, &length), 0);
+  assert_int_equal(connect(udp, (struct sockaddr *)&address, length), 0);
+  return (pier_native)udp;
+}
+
+pier_native sync_native__listener(pier_address *address) {
+  pier_native listener = sync_native__tcp();
+
+  sync_native__bind(listener);
+  assert_int_equal(listen((int)listener, 16), 0);
+  assert_status(pier_address_parse("127.0.0.1", sync_native__local_port(listener), address), PIER_OK);
+  return listener;
 }
 
 void sync_native__reset(pier_native socket) {
