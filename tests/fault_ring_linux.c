@@ -1,8 +1,10 @@
 /* Stand-ins for io_uring. An entry that is to fail goes to the kernel as one that does nothing, and its completion is given the
- * error; one that is to be cut is made shorter. For loops that one thread drives: nobody else takes completions meanwhile. */
+ * error; one that is to be cut is made shorter. Entries should fail only in loops that one thread drives: nobody else takes
+ * completions meanwhile. */
 #include "fault_verdict.h"
 
 #include <liburing.h>
+#include <pthread.h>
 #include <string.h>
 
 enum { RINGS_MAX = 256, FAILED_MAX = 1024 };
@@ -19,6 +21,7 @@ typedef struct fault_ring {
 } fault_ring;
 
 static fault_ring fault__rings[RINGS_MAX];
+static pthread_mutex_t fault__rings_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int faulty_io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params) {
   size_t room;
@@ -26,12 +29,14 @@ int faulty_io_uring_queue_init_params(unsigned entries, struct io_uring *ring, s
   if (code)
     return -code;
   int result = io_uring_queue_init_params(entries, ring, params);
+  pthread_mutex_lock(&fault__rings_lock);
   for (int i = 0; result == 0 && i < RINGS_MAX; i++) {
     if (!fault__rings[i].ring) {
       fault__rings[i] = (fault_ring){.ring = ring};
       break;
     }
   }
+  pthread_mutex_unlock(&fault__rings_lock);
   return result;
 }
 
@@ -43,9 +48,11 @@ static fault_ring *fault__ring_of(int descriptor) {
 }
 
 void faulty_io_uring_queue_exit(struct io_uring *ring) {
+  pthread_mutex_lock(&fault__rings_lock);
   fault_ring *known = fault__ring_of(ring->ring_fd);
   if (known)
     known->ring = NULL;
+  pthread_mutex_unlock(&fault__rings_lock);
   io_uring_queue_exit(ring);
 }
 
@@ -121,18 +128,26 @@ static void fault__tell(fault_ring *known) {
   }
 }
 
-int faulty_io_uring_enter2(unsigned descriptor, unsigned count, unsigned wait, unsigned flags, sigset_t *argument, size_t argument_bytes) {
-  fault_ring *known = fault__ring_of((int)descriptor);
-  size_t room;
-  int code = fault__verdict(FAULT_ENTER, &room);
-  if (code)
-    return -code;
-  assert_non_null(known);
+static void fault__judge_all(fault_ring *known) {
   struct io_uring_sq *queue = &known->ring->sq;
   unsigned tail = io_uring_smp_load_acquire(queue->ktail);
   for (; known->seen != tail; known->seen++)
     fault__judge(known, &queue->sqes[known->seen & *queue->kring_mask]);
+}
+
+int faulty_io_uring_enter2(unsigned descriptor, unsigned count, unsigned wait, unsigned flags, sigset_t *argument, size_t argument_bytes) {
+  size_t room;
+  int code = fault__verdict(FAULT_ENTER, &room);
+  if (code)
+    return -code;
+  pthread_mutex_lock(&fault__rings_lock);
+  fault_ring *known = fault__ring_of((int)descriptor);
+  assert_non_null(known);
+  fault__judge_all(known);
+  pthread_mutex_unlock(&fault__rings_lock);
   int result = io_uring_enter2(descriptor, count, wait, flags, argument, argument_bytes);
+  pthread_mutex_lock(&fault__rings_lock);
   fault__tell(known);
+  pthread_mutex_unlock(&fault__rings_lock);
   return result;
 }
