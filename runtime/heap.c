@@ -1,4 +1,5 @@
 #include "heap.h"
+#include "system.h"
 #include <stdlib.h>
 
 void heap__init(struct heap *heap, const struct heap_rules *rules) {
@@ -46,17 +47,23 @@ static void heap__sift_down(struct heap *heap, size_t at, struct heap_entry entr
   heap->entries[at] = entry;
 }
 
-bool heap__add(struct heap *heap, struct heap_entry entry) {
-  if (heap->count == heap->room) {
-    size_t room = heap->room ? heap->room * 2 : 256;
-    struct heap_entry *entries = realloc(heap->entries, room * sizeof *entries);
-    if (!entries)
-      return false;
-    heap->entries = entries;
-    heap->room = room;
-  }
-  heap__sift_up(heap, heap->count++, entry);
+bool heap__make_room(struct heap *heap, size_t more) {
+  if (heap->count + more <= heap->room)
+    return true;
+  size_t room = heap->room ? heap->room * 2 : 256;
+  while (room < heap->count + more)
+    room *= 2;
+  struct heap_entry *entries = realloc(heap->entries, room * sizeof *entries);
+  if (!entries)
+    return false;
+  heap->entries = entries;
+  heap->room = room;
   return true;
+}
+
+void heap__add(struct heap *heap, struct heap_entry entry) {
+  CHECK(heap->count < heap->room);
+  heap__sift_up(heap, heap->count++, entry);
 }
 
 void heap__drop_first(struct heap *heap) {

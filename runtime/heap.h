@@ -30,8 +30,10 @@ struct heap {
 
 void heap__init(struct heap *heap, const struct heap_rules *rules);
 void heap__free(struct heap *heap);
-/* False for want of memory. */
-bool heap__add(struct heap *heap, struct heap_entry entry);
+/* Sees to it that so many entries more can be added. False for want of memory. */
+bool heap__make_room(struct heap *heap, size_t more);
+/* There must be room for it. */
+void heap__add(struct heap *heap, struct heap_entry entry);
 /* The earliest; null if there is none. */
 static inline const struct heap_entry *heap__first(const struct heap *heap) { return heap->count ? heap->entries : NULL; }
 void heap__drop_first(struct heap *heap);

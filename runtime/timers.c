@@ -73,6 +73,7 @@ int timers__open(struct timers *timers, struct poller *poller, uint32_t timers_m
     return status;
   timers->poller = poller;
   timers->void_entries = 0;
+  timers->away = 0;
   timers->started = 0;
   atomic_init(&timers->next_due_ns, UINT64_MAX);
   atomic_init(&timers->fired, 0);
@@ -104,14 +105,16 @@ static void timers__note_void(struct timers *timers) {
   timers__note_next(timers);
 }
 
-/* True in *earliest: the loop must not sleep as long as it meant to. */
-static bool timers__add(struct timers *timers, uint64_t due_ns, uint64_t id, bool *earliest) {
-  *earliest = due_ns < atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed);
-  if (!heap__add(&timers->heap, (struct heap_entry){due_ns, id}))
-    return false;
-  if (*earliest)
+/* For one entry more, beside the places of those that are away. */
+static bool timers__make_room(struct timers *timers) { return heap__make_room(&timers->heap, (size_t)timers->away + 1); }
+
+/* There is room. True: it is the earliest, and the loop must not sleep as long as it meant to. */
+static bool timers__add(struct timers *timers, uint64_t due_ns, uint64_t id) {
+  bool earliest = due_ns < atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed);
+  heap__add(&timers->heap, (struct heap_entry){due_ns, id});
+  if (earliest)
     atomic_store_explicit(&timers->next_due_ns, due_ns, memory_order_seq_cst);
-  return true;
+  return earliest;
 }
 
 static uint64_t timers__moment(uint64_t now_ns, uint64_t timeout_ns) {
@@ -121,13 +124,13 @@ static uint64_t timers__moment(uint64_t now_ns, uint64_t timeout_ns) {
 /* ---- Deadlines ---- */
 
 bool timers__add_deadline(struct timers *timers, uint64_t due_ns, pier_operation operation) {
-  bool earliest = false;
   mutex__lock(&timers->lock);
-  bool added = timers__add(timers, due_ns, operation, &earliest);
+  bool room = timers__make_room(timers);
+  bool earliest = room && timers__add(timers, due_ns, operation);
   mutex__unlock(&timers->lock);
-  if (added && earliest)
+  if (earliest)
     poller__tell(timers->poller);
-  return added;
+  return room;
 }
 
 void timers__forget_deadline(struct timers *timers) {
@@ -164,6 +167,7 @@ static size_t timers__take_due(struct timers *timers, uint64_t now_ns, pier_oper
     } else {
       struct timer *timer = timers__find(timers, id);
       timer__become(timer, TIMER_READY);
+      timers->away++;
       poller__deliver(timers->poller, NULL, &timer->ready);
     }
   }
@@ -185,12 +189,12 @@ void timers__expire(struct timers *timers) {
 
 /* ---- Timers ---- */
 
-/* Under the lock: the heap has just given up this timer's entry, so there is room for it. */
+/* Under the lock: it comes back to its place. */
 static void timers__arm(struct timers *timers, struct timer *timer) {
-  bool earliest = false;
+  timers->away--;
   timer->ready.code = timers->started++;
   timer__become(timer, TIMER_ARMED);
-  CHECK(timers__add(timers, timer->due_ns, timers__id(timers, timer), &earliest));
+  timers__add(timers, timer->due_ns, timers__id(timers, timer));
 }
 
 /* What was missed is skipped, and the beat kept. */
@@ -205,7 +209,9 @@ static void timers__next_beat(struct timer *timer) {
 static void timers__ran(struct timers *timers, struct timer *timer) {
   mutex__lock(&timers->lock);
   bool stopped = timer__is(timer, TIMER_STOPPED);
-  if (!stopped) {
+  if (stopped) {
+    timers->away--;
+  } else {
     if (!timer__is(timer, TIMER_MOVED))
       timers__next_beat(timer);
     timers__arm(timers, timer);
@@ -221,8 +227,10 @@ static void timers__ran(struct timers *timers, struct timer *timer) {
 enum timer_turn { TIMER_TURN_DROP, TIMER_TURN_SKIP, TIMER_TURN_ONCE, TIMER_TURN_REPEAT };
 
 static enum timer_turn timers__begin(struct timers *timers, struct timer *timer) {
-  if (timer__is(timer, TIMER_STOPPED))
+  if (timer__is(timer, TIMER_STOPPED)) {
+    timers->away--;
     return TIMER_TURN_DROP;
+  }
   if (timer__is(timer, TIMER_MOVED)) {
     timers__arm(timers, timer);
     return TIMER_TURN_SKIP;
@@ -232,6 +240,7 @@ static enum timer_turn timers__begin(struct timers *timers, struct timer *timer)
     return TIMER_TURN_REPEAT;
   }
   timer__become(timer, TIMER_STOPPED); /* no id finds it any more */
+  timers->away--;
   return TIMER_TURN_ONCE;
 }
 
@@ -260,7 +269,6 @@ pier_timer pier_timer_start(pier_loop *loop, uint64_t timeout_ns, uint64_t repea
   struct timer *timer = (struct timer *)(void *)slab__acquire(&timers->slab);
   if (!timer)
     return 0;
-  bool earliest = false;
   timer->ready.kind = READY_TIMER;
   timer->period_ns = repeat_ns;
   timer->callback = callback;
@@ -268,11 +276,13 @@ pier_timer pier_timer_start(pier_loop *loop, uint64_t timeout_ns, uint64_t repea
   timer->due_ns = timers__moment(clock__now_ns(), timeout_ns);
   mutex__lock(&timers->lock);
   timer->ready.code = timers->started++;
-  timer__become(timer, TIMER_ARMED);
   pier_timer id = timers__id(timers, timer);
-  bool added = timers__add(timers, timer->due_ns, id, &earliest);
+  bool room = timers__make_room(timers);
+  if (room)
+    timer__become(timer, TIMER_ARMED);
+  bool earliest = room && timers__add(timers, timer->due_ns, id);
   mutex__unlock(&timers->lock);
-  if (!added) {
+  if (!room) {
     slab__release(&timers->slab, &timer->slot);
     return 0;
   }
@@ -321,16 +331,20 @@ int pier_timer_restart(pier_timer id, uint64_t timeout_ns) {
   bool earliest = false;
   mutex__lock(&timers->lock);
   struct timer *timer = timers__find(timers, id);
-  status = timer ? PIER_OK : PIER_ENOENT;
-  if (timer) {
+  bool armed = timer && timer__is(timer, TIMER_ARMED);
+  if (!timer) {
+    status = PIER_ENOENT;
+  } else if (armed && !timers__make_room(timers)) {
+    status = PIER_ENOMEM; /* and it is due when it was */
+  } else {
+    status = PIER_OK;
     timer->due_ns = timers__moment(clock__now_ns(), timeout_ns);
-    if (timer__is(timer, TIMER_READY | TIMER_RUNNING)) {
-      timer__become(timer, (timer__word(timer) & TIMER_STATES) | TIMER_MOVED);
-    } else {
+    if (armed) {
       timers__note_void(timers);
       timer->ready.code = timers->started++;
-      if (!timers__add(timers, timer->due_ns, id, &earliest))
-        status = PIER_ENOMEM;
+      earliest = timers__add(timers, timer->due_ns, id);
+    } else {
+      timer__become(timer, (timer__word(timer) & TIMER_STATES) | TIMER_MOVED);
     }
   }
   mutex__unlock(&timers->lock);

@@ -12,6 +12,7 @@ struct timers {
   struct slab slab;
   struct poller *poller;
   int64_t void_entries;           /* of the heap: stopped timers, finished operations; for a moment less than 0 */
+  uint32_t away;                  /* timers on their way to their callbacks, or in them: the heap keeps their places */
   uint32_t started;               /* a count, for the order of timers that are due together */
   _Atomic uint64_t next_due_ns;   /* UINT64_MAX: none. Read without the lock. */
   _Atomic uint64_t fired;

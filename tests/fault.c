@@ -31,6 +31,16 @@ static struct {
 
 static atomic_size_t fault__holds;
 
+int fault__begin(void **state) {
+  fault__clear();
+  return support__begin(state);
+}
+
+int fault__end(void **state) {
+  fault__clear();
+  return support__end(state);
+}
+
 void fault__clear(void) {
   pthread_mutex_lock(&faults.lock);
   memset(faults.orders, 0, sizeof faults.orders);

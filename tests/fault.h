@@ -40,6 +40,18 @@ typedef enum fault_call {
   FAULT_CALLS
 } fault_call;
 
+/* A case that begins, and after which the next begins, with calls that go through. */
+#define FAULT_CASE(function, suffix, threads_of_case)                                                                  \
+  {                                                                                                                    \
+#function suffix, function, fault__begin, fault__end, &(support_case) {                                            \
+#function suffix, threads_of_case                                                                                \
+    }                                                                                                                  \
+  }
+#define FAULT_TEST(function) FAULT_CASE(function, "", 0)
+#define FAULT_TEST_POOL(function) FAULT_CASE(function, "_in_pool_mode", SUPPORT_THREADS)
+int fault__begin(void **state);
+int fault__end(void **state);
+
 /* All calls from now on go through. */
 void fault__clear(void);
 

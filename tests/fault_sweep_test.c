@@ -289,15 +289,15 @@ SWEEP(work_and_timer)
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      SUPPORT_TEST(every_call_may_fail_in_nothing),
-      SUPPORT_TEST_POOL(every_call_may_fail_in_nothing),
-      SUPPORT_TEST(every_call_may_fail_in_tcp),
-      SUPPORT_TEST(every_call_may_fail_in_pipe_pair),
-      SUPPORT_TEST(every_call_may_fail_in_pipe_name),
-      SUPPORT_TEST(every_call_may_fail_in_file),
-      SUPPORT_TEST(every_call_may_fail_in_registered),
-      SUPPORT_TEST(every_call_may_fail_in_twice_registered),
-      SUPPORT_TEST(every_call_may_fail_in_work_and_timer),
+      FAULT_TEST(every_call_may_fail_in_nothing),
+      FAULT_TEST_POOL(every_call_may_fail_in_nothing),
+      FAULT_TEST(every_call_may_fail_in_tcp),
+      FAULT_TEST(every_call_may_fail_in_pipe_pair),
+      FAULT_TEST(every_call_may_fail_in_pipe_name),
+      FAULT_TEST(every_call_may_fail_in_file),
+      FAULT_TEST(every_call_may_fail_in_registered),
+      FAULT_TEST(every_call_may_fail_in_twice_registered),
+      FAULT_TEST(every_call_may_fail_in_work_and_timer),
   };
   return support__main(argc, argv, "fault_sweep", tests, sizeof tests / sizeof tests[0]);
 }

@@ -298,16 +298,16 @@ static void a_control_code_is_sent_again_after_a_signal(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      SUPPORT_TEST(interrupted_calls_are_made_again),
-      SUPPORT_TEST(short_transfers_go_on),
-      SUPPORT_TEST(what_is_put_off_is_waited_for),
-      SUPPORT_TEST(a_wait_that_fails_is_told),
-      SUPPORT_TEST(files_are_read_and_written_in_short_steps),
-      SUPPORT_TEST(a_write_that_breaks_off_says_how_far_it_came),
-      SUPPORT_TEST(an_accept_goes_on_after_what_is_none_of_its_business),
-      SUPPORT_TEST(a_connect_that_fails_says_why),
-      SUPPORT_TEST(a_pipe_that_cannot_become_a_connection_leaves_nothing_open),
-      SUPPORT_TEST(a_control_code_is_sent_again_after_a_signal),
+      FAULT_TEST(interrupted_calls_are_made_again),
+      FAULT_TEST(short_transfers_go_on),
+      FAULT_TEST(what_is_put_off_is_waited_for),
+      FAULT_TEST(a_wait_that_fails_is_told),
+      FAULT_TEST(files_are_read_and_written_in_short_steps),
+      FAULT_TEST(a_write_that_breaks_off_says_how_far_it_came),
+      FAULT_TEST(an_accept_goes_on_after_what_is_none_of_its_business),
+      FAULT_TEST(a_connect_that_fails_says_why),
+      FAULT_TEST(a_pipe_that_cannot_become_a_connection_leaves_nothing_open),
+      FAULT_TEST(a_control_code_is_sent_again_after_a_signal),
   };
   return support__main(argc, argv, "fault_sync", tests, sizeof tests / sizeof tests[0]);
 }

@@ -426,22 +426,22 @@ static void a_reset_message_pipe_gives_what_is_there(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      SUPPORT_TEST(short_writes_go_on_until_all_is_written),
-      SUPPORT_TEST(short_reads_lose_nothing),
-      SUPPORT_TEST(a_stream_with_descriptors_in_it_is_read_on),
-      SUPPORT_TEST(a_fifo_of_packets_is_read_on),
-      SUPPORT_TEST(fifos_move_whole_streams_in_short_steps),
-      SUPPORT_TEST(files_keep_their_place_in_short_steps),
-      SUPPORT_TEST(vectors_are_cut_anywhere),
-      SUPPORT_TEST(interrupted_calls_are_made_again),
-      SUPPORT_TEST(interrupted_files_and_fifos_are_asked_again),
-      SUPPORT_TEST(a_read_that_is_put_off_is_served_later),
-      SUPPORT_TEST(a_write_that_is_put_off_is_served_later),
-      SUPPORT_TEST(a_fifo_whose_driver_knows_no_nowait_is_asked_first),
-      SUPPORT_TEST(errors_come_with_what_was_moved),
-      SUPPORT_TEST(a_write_that_breaks_off_says_how_far_it_came),
-      SUPPORT_TEST(a_reset_is_a_pipes_end_and_a_connections_error),
-      SUPPORT_TEST(a_reset_message_pipe_gives_what_is_there),
+      FAULT_TEST(short_writes_go_on_until_all_is_written),
+      FAULT_TEST(short_reads_lose_nothing),
+      FAULT_TEST(a_stream_with_descriptors_in_it_is_read_on),
+      FAULT_TEST(a_fifo_of_packets_is_read_on),
+      FAULT_TEST(fifos_move_whole_streams_in_short_steps),
+      FAULT_TEST(files_keep_their_place_in_short_steps),
+      FAULT_TEST(vectors_are_cut_anywhere),
+      FAULT_TEST(interrupted_calls_are_made_again),
+      FAULT_TEST(interrupted_files_and_fifos_are_asked_again),
+      FAULT_TEST(a_read_that_is_put_off_is_served_later),
+      FAULT_TEST(a_write_that_is_put_off_is_served_later),
+      FAULT_TEST(a_fifo_whose_driver_knows_no_nowait_is_asked_first),
+      FAULT_TEST(errors_come_with_what_was_moved),
+      FAULT_TEST(a_write_that_breaks_off_says_how_far_it_came),
+      FAULT_TEST(a_reset_is_a_pipes_end_and_a_connections_error),
+      FAULT_TEST(a_reset_message_pipe_gives_what_is_there),
   };
   return support__main(argc, argv, "fault_transfer", tests, sizeof tests / sizeof tests[0]);
 }
