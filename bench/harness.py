@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures pier, libuv and the floor in turn, A B C A B C, and prints the ratios. bench/run prepares everything and calls this."""
+"""Measures Pier's backends, libuv and the floors in turn, A B C A B C, and prints the ratios. bench/run prepares everything and calls this."""
 
 import argparse
 import os
@@ -7,36 +7,45 @@ import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the sources
 
+import calls
+import instructions
 import plot
 import report
 import wine
+from columns import MAIN, SIDES, TARGETS, columns_of
 from programs import Failure, Programs
-from samples import Samples, check_pair, check_same
-from workloads import SIDES, WORKLOADS
+from samples import Measured, check_pair, check_same
+from workloads import WORKLOADS
 
 ROUNDS = 5
 ROUNDS_QUICK = 3
 BUSY_LOAD = 1.5
+SHORTER_COUNTED = 4  # a program that strace or the simulator slows down is given less to do
+SHORTER_SIMULATED = 20
 
 
 def options_read():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True, help="the build folder")
-    parser.add_argument("--target", default="windows", choices=("windows", "native"))
+    parser.add_argument("--target", required=True, choices=TARGETS)
+    parser.add_argument("--backends", help="which of the target's backends, separated by commas")
     parser.add_argument("--quick", action="store_true", help="short rounds: a figure to see that it works, not one to quote")
     parser.add_argument("--only", metavar="NAME", help="only the workloads whose name contains NAME")
     parser.add_argument("--rounds", type=int, help=f"rounds per workload ({ROUNDS}; with --quick {ROUNDS_QUICK})")
     parser.add_argument("--sides", default=",".join(SIDES), help="which sides to run, separated by commas")
+    parser.add_argument("--instructions", action="store_true", help="count instructions with --quick too")
     parser.add_argument("--json", metavar="FILE", help="write the results to FILE")
     parser.add_argument("--plot", metavar="DIR", help="draw SVG charts into DIR")
     parser.add_argument("--no-pin", dest="pin", action="store_false", help="let the programs use every processor")
     options = parser.parse_args()
+    options.target = TARGETS[options.target]
     options.sides = options.sides.split(",")
+    options.backends = options.backends.split(",") if options.backends else list(options.target.backends)
     options.rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
-    if options.target == "native":
-        parser.error("native comes with the Linux backends; --target windows is what there is")
     if options.rounds < 1 or not set(options.sides) <= set(SIDES):
         parser.error(f"--rounds must be 1 or more, --sides some of {','.join(SIDES)}")
+    if not set(options.backends) <= set(options.target.backends):
+        parser.error(f"--backends must be some of {','.join(options.target.backends)}")
     return options
 
 
@@ -63,79 +72,115 @@ class Progress:
 class Harness:
     def __init__(self, options):
         self.options = options
-        self.programs = Programs(options.build, options.pin)
-        self.workloads = [w for w in WORKLOADS if not options.only or options.only in w.name]
-        runs = sum(len(w.columns(options.sides)) * (options.rounds + 1) for w in self.workloads)
-        self.progress = Progress(runs)
+        self.target = options.target
+        self.programs = Programs(options.target, options.build, options.pin)
+        self.workloads = [w for w in WORKLOADS if (not options.only or options.only in w.name) and self.target.name in w.targets]
+        self.notes = []
+        self.gate = self._gate()
+        self.simulate = self._simulates()
+        each = options.rounds + bool(self.gate) + self.simulate
+        self.progress = Progress(sum(len(self.columns(w)) * each for w in self.workloads))
         self.measured = []
         self.failures = []
 
-    def run_once(self, workload, column, gate=None, shorter=1):
+    def _gate(self):
+        """What counts the calls, or None where nothing can."""
+        if self.target.windows:
+            return wine.Calls if self.programs.wine else None
+        reason = calls.why_not()
+        if reason:
+            self.notes.append(f"system calls are not counted: {reason}")
+        return None if reason else calls.Calls
+
+    def _simulates(self):
+        if self.target.windows or (self.options.quick and not self.options.instructions):
+            return False
+        reason = instructions.why_not()
+        if reason:
+            self.notes.append(f"instructions are not counted: {reason}")
+        return not reason
+
+    def columns(self, workload):
+        return workload.columns(self.target, self.options.backends, self.options.sides)
+
+    def run_once(self, workload, column, shorter=1, **how):
         arguments = dict(workload.arguments(self.options.quick))
         for name in ("operations", "milliseconds"):
             if name in arguments:
                 arguments[name] = max(1, arguments[name] // shorter)
         arguments["workload"] = workload.program
-        if column.form:
-            arguments["form"] = column.form
+        if column.way.form:
+            arguments["form"] = column.way.form
         if workload.needs_file:
             arguments["path"] = self.file
         start = {"alone": self.programs.alone, "tcp": self.programs.with_tcp_client, "pipe": self.programs.with_pipe_client}
-        server, client = start[workload.kind](column.side, arguments, gate)
-        check_pair(column.name, server, client)
+        server, client = start[workload.kind](column, arguments, **how)
+        check_pair(column.title, server, client)
         return server, client
 
     def measure(self, workload):
-        """All rounds of a workload, the columns in turn, and one short run each in which calls are counted."""
-        columns = workload.columns(self.options.sides)
-        samples = {column.name: Samples(column) for column in columns}
+        """All rounds of a workload, the columns in turn, and short runs of each in which calls and instructions are counted."""
+        measured = Measured(workload, self.columns(workload))
         first = None
         if workload.needs_file:
             self.file = self.programs.read_file()
         for number in range(self.options.rounds):
-            for column in columns:
-                self.progress.step(f"{workload.name}: round {number + 1} of {self.options.rounds}, {column.name}")
+            for column, samples in measured.samples.items():
+                self.progress.step(f"{workload.name}: round {number + 1} of {self.options.rounds}, {column.title}")
                 server, client = self.run_once(workload, column)
                 if client is None:
                     first = first or server
-                    check_same(column.name, server, first)
-                samples[column.name].add(workload, server, client)
-        self.count_calls(workload, columns, samples)
-        return samples
+                    check_same(column.title, server, first)
+                samples.add(workload, server, client)
+        for column, samples in measured.samples.items():
+            self.count(workload, column, samples)
+        return measured
 
-    def count_calls(self, workload, columns, samples):
-        server_pid = wine.server_pid() if self.programs.wine else None
-        for column in columns:
-            self.progress.step(f"{workload.name}: counting calls, {column.name}")
-            if self.programs.wine:
-                server, _ = self.run_once(workload, column, lambda pid: wine.counters(pid, server_pid), shorter=4)
-                samples[column.name].count(server)
+    def count(self, workload, column, samples):
+        if self.gate:
+            self.progress.step(f"{workload.name}: counting calls, {column.title}")
+            gate = self.gate()
+            try:
+                samples.count(self.run_once(workload, column, SHORTER_COUNTED, gate=gate)[0])
+            finally:
+                gate.close()
+        # The simulator runs one thread at a time, and does not know that a thread which waits in io_uring_enter lets others run.
+        if self.simulate and not (workload.threads and column.backend == "uring"):
+            self.progress.step(f"{workload.name}: counting instructions, {column.title}")
+            simulator = instructions.Simulator()
+            server, _ = self.run_once(workload, column, SHORTER_SIMULATED, under=simulator.command())
+            samples.simulate(server, simulator.instructions())
 
     def measure_all(self):
         for workload in self.workloads:
             try:
-                samples = self.measure(workload)
-                self.measured.append((workload, samples))
+                measured = self.measure(workload)
+                self.measured.append(measured)
                 self.progress.clear()
-                print(report.line(workload, samples), flush=True)
+                for backend in self.options.backends:
+                    print(report.line(measured, self.target, backend), flush=True)
             except Failure as failure:
                 self.failures.append(f"{workload.name}: {failure}")
                 self.progress.clear()
                 print(f"{workload.name:<18}ERROR {failure}", flush=True)
 
+    def main_columns(self):
+        return columns_of(MAIN, self.target, self.options.backends, self.options.sides)
+
     def sizes(self):
         found = {}
-        for side in self.options.sides:
-            result, _ = self.programs.alone(side, {"workload": "sizes"})
-            found[side] = {name: value for name, value in result.items()
-                           if name.startswith(("operation_", "handle_")) or name in ("timer", "loop")}
+        for column in self.main_columns():
+            result, _ = self.programs.alone(column, {"workload": "sizes"})
+            found[column.title] = {name: value for name, value in result.items()
+                                   if name.startswith(("operation_", "handle_")) or name in ("timer", "loop")}
         return found
 
     def version(self):
-        if "libuv" not in self.options.sides:
-            return "not measured"
-        result, _ = self.programs.alone("libuv", {"workload": "version"})
-        return ".".join(str(int(result[part])) for part in ("major", "minor", "patch"))
+        for column in self.main_columns():
+            if column.way.side == "libuv":
+                result, _ = self.programs.alone(column, {"workload": "version"})
+                return ".".join(str(int(result[part])) for part in ("major", "minor", "patch"))
+        return "not measured"
 
 
 def warn_if_busy():
@@ -148,19 +193,22 @@ def run(options):
     harness = Harness(options)
     if not harness.workloads:
         raise Failure(f"no workload's name contains '{options.only}': " + " ".join(w.name for w in WORKLOADS))
-    missing = [side for side in options.sides if not harness.programs.has(side)]
+    missing = [harness.programs.path(column.program).name for column in harness.main_columns() if not harness.programs.has(column)]
     if missing:
-        raise Failure("not built: " + ", ".join(f"bench_{side}.exe" for side in missing))
+        raise Failure("not built: " + ", ".join(missing))
     version, sizes = harness.version(), harness.sizes()
+    for note in harness.notes:
+        print(f"note: {note}", flush=True)
     warn_if_busy()
     harness.measure_all()
+    results = report.Results(options.target, options.backends, harness.main_columns(), harness.measured, sizes, version)
     if harness.measured:
-        report.closing(harness.measured, sizes, version)
-    settings = {"target": options.target, "quick": options.quick, "pinned": options.pin, "rounds_per_workload": options.rounds}
+        report.closing(results)
+    settings = {"target": options.target.name, "quick": options.quick, "pinned": options.pin, "rounds_per_workload": options.rounds}
     if options.json:
-        report.write_json(options.json, harness.measured, harness.failures, sizes, version, settings)
+        report.write_json(options.json, results, harness.failures, settings)
     if options.plot and harness.measured:
-        plot.charts(options.plot, harness.measured)
+        plot.charts(options.plot, results)
     for failure in harness.failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if harness.failures else 0

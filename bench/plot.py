@@ -5,9 +5,8 @@ import shutil
 import subprocess
 
 from programs import Failure
-from workloads import SIDES
 
-COLOURS = {"pier": "#1b6ca8", "libuv": "#c8553d", "floor": "#8a8d91"}
+COLOURS = {"pier": ("#1b6ca8", "#6aaede"), "libuv": ("#c8553d",), "floor": ("#6b6e72", "#b4b7bb")}  # one for each backend
 
 HEAD = """set terminal svg size {width},{height} enhanced background rgb 'white' font 'sans-serif,13'
 set output '{output}'
@@ -28,13 +27,20 @@ set rmargin 6
 """
 
 
-def draw(folder, name, title, ylabel, sides, rows, spread=False, line_at=None, log=False):
-    """rows: a label, then for each side a value, or (value, least, greatest) with spread."""
+def colours(columns):
+    used = {side: 0 for side in COLOURS}
+    for column in columns:
+        yield COLOURS[column.way.side][used[column.way.side] % len(COLOURS[column.way.side])]
+        used[column.way.side] += 1
+
+
+def draw(folder, name, title, ylabel, columns, rows, spread=False, line_at=None, log=False):
+    """rows: a label, then for each column a value, or (value, least, greatest) with spread."""
     folder.mkdir(parents=True, exist_ok=True)
     data = "$data << EOD\n" + "\n".join(
         " ".join(['"' + label + '"'] + [" ".join(f"{v:.6g}" for v in (cell if spread else (cell,))) for cell in values])
         for label, values in rows) + "\nEOD\n"
-    script = HEAD.format(width=260 + 90 * len(rows), height=460, output=folder / f"{name}.svg", title=title, ylabel=ylabel,
+    script = HEAD.format(width=260 + 30 * len(columns) * len(rows), height=460, output=folder / f"{name}.svg", title=title, ylabel=ylabel,
                          style="errorbars lw 1.2" if spread else "clustered", least=10 if log else 0)
     if log:
         script += "set logscale y\n"
@@ -42,65 +48,55 @@ def draw(folder, name, title, ylabel, sides, rows, spread=False, line_at=None, l
         script += f"set arrow from graph 0,first {line_at} to graph 1,first {line_at} nohead lc rgb '#444444' dt 2\n"
     wide = 3 if spread else 1
     plots = []
-    for i, side in enumerate(sides):
+    for i, (column, colour) in enumerate(zip(columns, colours(columns))):
         first = 2 + i * wide
         using = ":".join(str(first + n) for n in range(wide))
-        plots.append(f"$data using {using}{':xtic(1)' if i == 0 else ''} title '{side}' lc rgb '{COLOURS[side]}'")
+        plots.append(f"$data using {using}{':xtic(1)' if i == 0 else ''} title '{column.title}' lc rgb '{colour}'")
     script += data + "plot " + ", ".join(plots) + "\n"
     done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True, timeout=60)
     if done.returncode != 0:
         raise Failure(f"gnuplot: {done.stderr.strip()}")
 
 
-def bars(folder, name, title, ylabel, sides, measured, value, **drawn):
-    """Each workload's values, as far as all the sides have one."""
+def bars(folder, name, title, ylabel, results, value, wanted=lambda workload: True, **drawn):
+    """The values of those workloads that have one in every column."""
     rows = []
-    for workload, samples in measured:
-        values = [value(samples[side]) for side in sides if side in samples]
-        if len(values) == len(sides) and None not in values:
-            rows.append((workload.name, values))
+    for measured in results.measured:
+        values = [value(measured.samples[column]) if column in measured.samples else None for column in results.columns]
+        if None not in values and wanted(measured.workload):
+            rows.append((measured.workload.name, values))
     if rows:
-        draw(folder, name, title, ylabel, sides, rows, **drawn)
+        draw(folder, name, title, ylabel, results.columns, rows, **drawn)
 
 
-def processor(folder, sides, measured):
-    """Processor time of the program and of Wine's server together, each divided by libuv's."""
+def relative(folder, name, title, results, libuv, values, **drawn):
+    """What `values` gives for each column, divided by the first that it gives for libuv's."""
     rows = []
-    for workload, samples in measured:
-        if all(side in samples for side in sides):
-            times = [samples[side].cpu_us + (samples[side].server_us or 0) for side in sides]
-            unit = times[sides.index("libuv")]
-            if unit > 0:
-                rows.append((workload.name, [time / unit for time in times]))
+    for measured in results.measured:
+        if all(column in measured.samples for column in results.columns):
+            unit = values(measured.samples[libuv])[0]
+            cells = [tuple(value / unit for value in values(measured.samples[column])) for column in results.columns] if unit > 0 else None
+            if cells:
+                rows.append((measured.workload.name, cells if drawn.get("spread") else [cell[0] for cell in cells]))
     if rows:
-        draw(folder, "processor", "Processor time per operation with Wine's server, libuv = 1 (lower is better)", "times libuv",
-             sides, rows, line_at=1)
+        draw(folder, name, title, "times libuv", results.columns, rows, line_at=1, **drawn)
 
 
-def relative(folder, sides, measured):
-    """Rates, each divided by libuv's median, with their spread."""
-    rows = []
-    for workload, samples in measured:
-        if all(side in samples for side in sides):
-            unit = samples["libuv"].median
-            rows.append((workload.name, [(s.median / unit, min(s.rates) / unit, max(s.rates) / unit) for s in (samples[side] for side in sides)]))
-    if rows:
-        draw(folder, "rates", "Rate, libuv = 1 (higher is better; bars: median, whiskers: least and greatest round)",
-             "times libuv", sides, rows, spread=True, line_at=1)
-
-
-def charts(path, measured):
+def charts(path, results):
     if not shutil.which("gnuplot"):
         raise Failure("no gnuplot here: bench/run --plot installs it")
     folder = pathlib.Path(path)
-    sides = [side for side in SIDES if any(side in samples for _, samples in measured)]
-    if "libuv" in sides:
-        relative(folder, sides, measured)
-        processor(folder, sides, measured)
-    bars(folder, "requests", "Requests to Wine's server per operation (lower is better)", "requests", sides, measured,
-         lambda s: s.requests)
-    with_latency = [(w, s) for w, s in measured if w.kind != "alone" and w.program != "tcp_pump"]
-    bars(folder, "latency_p50", "Round trip, median (lower is better)", "microseconds", sides, with_latency,
-         lambda s: s.extra("p50_ns", "clients") / 1e3, log=True)
-    bars(folder, "latency_p99", "Round trip, 99th percentile (lower is better)", "microseconds", sides, with_latency,
-         lambda s: s.extra("p99_ns", "clients") / 1e3, log=True)
+    libuv = next((column for column in results.columns if column.way.side == "libuv"), None)
+    if libuv:
+        relative(folder, "rates", "Rate, libuv = 1 (higher is better; bars: median, whiskers: least and greatest round)", results, libuv,
+                 lambda s: (s.median, min(s.rates), max(s.rates)), spread=True)
+        relative(folder, "processor", "Processor time per operation, the server of Wine included, libuv = 1 (lower is better)", results, libuv,
+                 lambda s: (s.cpu_us + (s.server_us or 0),))
+    asked = "Requests to Wine's server" if results.target.windows else "System calls"
+    bars(folder, "calls", f"{asked} per operation (lower is better)", "calls", results, lambda s: s.calls)
+    bars(folder, "instructions", "Instructions per operation of the program itself (lower is better)", "instructions", results,
+         lambda s: s.instructions, log=True)
+    for share, text in (("p50", "median"), ("p99", "99th percentile")):
+        bars(folder, f"latency_{share}", f"Round trip, {text} (lower is better)", "microseconds", results,
+             lambda s: None if s.extra(f"{share}_ns", "clients") is None else s.extra(f"{share}_ns", "clients") / 1e3,
+             wanted=lambda w: w.kind != "alone", log=True)

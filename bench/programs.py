@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 
 RUN_SECONDS_MAX = 120
@@ -22,13 +23,15 @@ class Failure(Exception):
 class Program:
     """One started program. Its lines are read by a thread, so that waiting for one can have an end."""
 
-    def __init__(self, name, command, gate):
+    def __init__(self, name, command, environment, gate):
         self.name = name
         self.gate = gate
         self.counters = {}
         self.lines = queue.Queue()
+        self.printed = []
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=os.name != "nt")
+            command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=os.name != "nt")
         self.errors = b""
         self.readers = [threading.Thread(target=self._read_lines, daemon=True),
                         threading.Thread(target=self._read_errors, daemon=True)]
@@ -37,17 +40,22 @@ class Program:
 
     def _read_lines(self):
         for line in self.process.stdout:
-            self.lines.put(line.decode("utf-8", "replace").strip())
+            text = line.decode("utf-8", "replace").strip()
+            self.printed.append(text)
+            self.lines.put(text)
         self.lines.put(None)
 
     def _read_errors(self):
         self.errors = self.process.stderr.read()
 
     def _fail(self, what):
+        """The text tells a program that never came to its work from one that broke off in it."""
         self.stop()
-        self.readers[1].join(2)
-        said = self.errors.decode("utf-8", "replace").strip().splitlines()[-3:]
-        raise Failure(f"{self.name}: {what}" + (": " + " / ".join(said) if said else ""))
+        for reader in self.readers:
+            reader.join(2)
+        said = " / ".join(self.errors.decode("utf-8", "replace").strip().splitlines()[-3:])
+        printed = " / ".join(self.printed[-2:])
+        raise Failure(f"{self.name}: {what}; standard error: {said or 'empty'}; printed: {printed or 'nothing'}")
 
     def next_line(self, seconds):
         """The next line that is not a gate's; at a gate the counters are read and the program is let through."""
@@ -87,7 +95,7 @@ class Program:
             self._fail(f"ended with status {self.process.returncode} after its result")
         if self.gate:
             begin, end = self.counters["begin"], self.counters["end"]
-            result["counters"] = {key: end[key] - begin[key] for key in begin}
+            result["counters"] = {key: end[key] - begin[key] for key in begin if key in end}
         return result
 
     def stop(self, patience_seconds=0):
@@ -116,11 +124,14 @@ class Program:
 class Programs:
     """Knows where the programs lie and how they are started on this system."""
 
-    def __init__(self, build, pin):
-        self.folder = pathlib.Path(build) / "bench"
-        self.wine = os.name != "nt"
-        self.pin = ["taskset", "-c", os.environ.get("PIER_CPU", "0")] if pin and self.wine else []
+    def __init__(self, target, build, pin):
+        self.folder = pathlib.Path(build).resolve() / "bench"
+        self.windows = target.windows
+        self.wine = target.windows and os.name != "nt"
+        self.pin = ["taskset", "-c", os.environ.get("PIER_CPU", "0")] if pin and os.name != "nt" else []
         self.pipes = 0
+        self.pipe_client = "floor_iocp" if target.windows else "floor_epoll"  # the neutral one: a blocking client, the same in every floor
+        self.sockets = tempfile.TemporaryDirectory(prefix="pier-bench-")
         if self.wine and not shutil.which("wine"):
             raise Failure("no wine here: bench/run installs it")
         if self.wine and not os.environ.get("WINEPREFIX"):
@@ -128,20 +139,25 @@ class Programs:
         if self.pin and not shutil.which("taskset"):
             raise Failure("no taskset here (util-linux): give --no-pin")
 
-    def has(self, side):
-        return (self.folder / f"bench_{side}.exe").exists()
+    def path(self, program):
+        """The client is built for the machine that measures, all others for the target."""
+        windows = os.name == "nt" if program == "client" else self.windows
+        return self.folder / f"bench_{program}{'.exe' if windows else ''}"
 
-    def _start(self, side, options, gate):
-        native = side == "client" and self.wine
-        program = self.folder / (f"bench_{side}" if native else f"bench_{side}.exe")
-        if not program.exists():
-            raise Failure(f"{program.name} is not built")
-        command = list(self.pin) + (["wine"] if self.wine and not native else []) + [str(program)]
+    def has(self, column):
+        return self.path(column.program).exists()
+
+    def _start(self, program, options, gate=None, backend="", under=()):
+        path = self.path(program)
+        if not path.exists():
+            raise Failure(f"{path.name} is not built")
+        command = [*self.pin, *under, *(["wine"] if self.wine and path.suffix == ".exe" else []), str(path)]
         for name, value in options.items():
             command += [f"--{name}", str(value)]
         if gate:
             command += ["--gate", "1"]
-        return Program(side, command, gate)
+        environment = {"PIER_BACKEND": backend} if program == "pier" and not self.windows else {}
+        return Program(f"{program} {backend}".rstrip() if environment else program, command, environment, gate)
 
     def read_file(self):
         """The file that is read at random: made once, the same everywhere, and in the system's cache."""
@@ -157,22 +173,24 @@ class Programs:
         absolute = str(path.resolve())
         return "Z:" + absolute.replace("/", "\\") if self.wine else absolute
 
-    def alone(self, side, options, gate=None):
-        with self._start(side, options, gate) as program:
+    def alone(self, column, options, **how):
+        """`how`: a gate to count at, or a simulator's command to run it under."""
+        with self._start(column.program, options, backend=column.backend, **how) as program:
             return program.result(), None
 
-    def with_tcp_client(self, side, options, gate=None):
-        with self._start(side, options, gate) as server:
+    def with_tcp_client(self, column, options, **how):
+        with self._start(column.program, options, backend=column.backend, **how) as server:
             port = server.ready()
-            with self._start("client", {**options, "form": "", "port": port}, None) as client:
+            with self._start("client", {**options, "form": "", "port": port}) as client:
                 return self._both(server, client)
 
-    def with_pipe_client(self, side, options, gate=None):
+    def with_pipe_client(self, column, options, **how):
         self.pipes += 1
-        name = rf"\\.\pipe\pier-bench-{os.getpid()}-{self.pipes}"
-        with self._start(side, {**options, "path": name}, gate) as server:
+        name = f"pier-bench-{os.getpid()}-{self.pipes}"
+        path = rf"\\.\pipe\{name}" if self.windows else f"{self.sockets.name}/{name}"
+        with self._start(column.program, {**options, "path": path}, backend=column.backend, **how) as server:
             server.ready()
-            with self._start("floor", {**options, "workload": "pipe_client", "form": "", "path": name}, None) as client:
+            with self._start(self.pipe_client, {**options, "workload": "pipe_client", "form": "", "path": path}) as client:
                 return self._both(server, client)
 
     @staticmethod

@@ -2,9 +2,21 @@
 
 import json
 import math
+from dataclasses import dataclass
 
+from columns import SIDES, Target
 from samples import ratio
-from workloads import SIDES, SIZE_LABELS
+from workloads import SIZE_LABELS
+
+
+@dataclass
+class Results:
+    target: Target
+    backends: list
+    columns: list  # the main ones: what the tables have
+    measured: list
+    sizes: dict
+    version: str
 
 
 def figure(value, unit):
@@ -21,14 +33,19 @@ def size(value):
     return "-" if value is None else f"{value:,.0f}"
 
 
-def line(workload, samples):
+def label_width(target):
+    return 18 + max(len(target.label(backend)) for backend in target.backends)
+
+
+def line(measured, target, backend):
     """tcp_echo_100      pier 41,203/s   libuv 30,118/s   floor 43,950/s   pier/libuv 1.37 [1.33 1.41]   pier/floor 0.94"""
+    workload, samples = measured.workload, measured.view(backend)
     parts = [f"{side} {figure(samples[side].median, workload.unit)}" for side in SIDES if side in samples]
-    text = f"{workload.name:<18}" + "".join(f"{part:<23}" for part in parts)
+    text = (workload.name + target.label(backend)).ljust(label_width(target)) + "".join(f"{part:<23}" for part in parts)
     if "pier" in samples and "libuv" in samples:
         text += "pier/libuv {:.2f} [{:.2f} {:.2f}]".format(*ratio(samples["pier"], samples["libuv"])).ljust(31)
     if "pier" in samples and "floor" in samples:
-        text += "pier/floor {:.2f}".format(ratio(samples["pier"], samples["floor"])[0])
+        text += "pier/floor {:.2f} [{:.2f} {:.2f}]".format(*ratio(samples["pier"], samples["floor"]))
     if "pier" not in samples and "floor" in samples and "libuv" in samples:
         text += "floor/libuv {:.2f} [{:.2f} {:.2f}]".format(*ratio(samples["floor"], samples["libuv"]))
     return text.rstrip()
@@ -38,44 +55,41 @@ def geometric_mean(values):
     return math.exp(sum(math.log(value) for value in values) / len(values))
 
 
-def means(measured):
+def means(results, backend):
     """The geometric means over all workloads that have both sides."""
     found = {}
+    views = [measured.view(backend) for measured in results.measured]
     for under in ("libuv", "floor"):
-        values = [ratio(samples["pier"], samples[under])[0]
-                  for _, samples in measured if "pier" in samples and under in samples]
+        values = [ratio(view["pier"], view[under])[0] for view in views if "pier" in view and under in view]
         if values:
             found[f"pier/{under}"] = geometric_mean(values)
     return found
 
 
-def aims_missed(measured):
+def aims_missed(results, backend):
     missed = []
-    for workload, samples in measured:
-        if "pier" not in samples:
-            continue
-        aims = {"libuv": workload.aim_libuv, "floor": workload.aim_floor, **workload.aim_also}
-        for under, aim in aims.items():
-            if under in samples:
-                value = ratio(samples["pier"], samples[under])[0]
+    mean, aim = means(results, backend).get("pier/libuv"), results.target.aim_means.get(backend)
+    if mean and aim and mean < aim:
+        missed.append(f"geometric mean pier/libuv {mean:.2f} (aim {aim:g})")
+    for measured in results.measured:
+        view = measured.view(backend)
+        for under, aim in measured.workload.aims(results.target).items():
+            if "pier" in view and under in view:
+                value = ratio(view["pier"], view[under])[0]
                 if value < aim:
-                    missed.append(f"{workload.name} pier/{under} {value:.2f} (aim {aim:g})")
+                    missed.append(f"{measured.workload.name} pier/{under} {value:.2f} (aim {aim:g})")
     return missed
 
 
-def table(title, rows):
-    """Rows of a name and its cells, under the names of the sides."""
+def table(title, columns, rows):
+    """Rows of a name and its cells, under the titles of the columns."""
     rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
     if not rows:
         return
     print(f"\n{title}")
-    print(" " * 20 + "".join(f"{side:>18}" for side in SIDES))
+    print(" " * 20 + "".join(f"{column.title:>18}" for column in columns))
     for name, *cells in rows:
         print(f"  {name:<18}" + "".join(f"{cell:>18}" for cell in cells))
-
-
-def cells(samples, value):
-    return [value(samples[side]) if side in samples else "-" for side in SIDES]
 
 
 def latency(samples):
@@ -93,80 +107,112 @@ def received(samples):
     return "-" if count is None else f"{count:.3f}"
 
 
-def tables(measured, sizes):
-    table("Processor time per operation, user + system of the program, us",
-          [[w.name, *cells(s, lambda x: small(x.cpu_us))] for w, s in measured])
-    table("Allocations per operation, between begin and end",
-          [[w.name, *cells(s, lambda x: f"{x.allocations:.5f}")] for w, s in measured])
-    table("Calls per operation: requests to Wine's server",
-          [[w.name, *cells(s, lambda x: small(x.requests))] for w, s in measured])
-    table("Processor time of Wine's server per operation, us",
-          [[w.name, *cells(s, lambda x: small(x.server_us))] for w, s in measured])
-    table("Receives that brought something, per operation", [[w.name, *cells(s, received)] for w, s in measured])
-    table("Latency p50 / p99, us", [[w.name, *cells(s, latency)] for w, s in measured])
-    table("Lateness of a 1 ms timer p50 / p99, us", [[w.name, *cells(s, lateness)] for w, s in measured])
-    size_rows = [[label, *[size(sizes.get(side, {}).get(key)) for side in SIDES]] for key, label in SIZE_LABELS]
-    table("Sizes, bytes", size_rows)
+def tables(results):
+    def each(title, value):
+        table(title, results.columns, [[m.workload.name, *[value(m.samples[c]) if c in m.samples else "-" for c in results.columns]]
+                                       for m in results.measured])
+
+    each("Processor time per operation, user + system of the program, us", lambda x: small(x.cpu_us))
+    each("Allocations per operation, between begin and end", lambda x: f"{x.allocations:.5f}")
+    each("Calls per operation: requests to Wine's server" if results.target.windows else "System calls per operation, as strace counts them",
+         lambda x: small(x.calls))
+    each("Instructions per operation of the program itself, as valgrind counts them", lambda x: size(x.instructions))
+    each("Processor time of Wine's server per operation, us", lambda x: small(x.server_us))
+    each("Receives that brought something, per operation", received)
+    each("Latency p50 / p99, us", latency)
+    each("Lateness of a 1 ms timer p50 / p99, us", lateness)
+    table("Sizes, bytes", results.columns,
+          [[label, *[size(results.sizes.get(column.title, {}).get(key)) for column in results.columns]] for key, label in SIZE_LABELS])
 
 
-def seam(measured):
-    """Pier's own counts of what it asked of the system."""
-    rows = [(w.name, s["pier"]) for w, s in measured if "pier" in s and s["pier"].extra("seam_calls") is not None]
-    if not rows:
+def seam(results):
+    """Pier's own counts: what its programs print under names that begin with seam_ (per operation) or total_ (of a whole round)."""
+    rows = [(measured.workload.name + results.target.label(backend), measured.view(backend)["pier"])
+            for measured in results.measured for backend in results.backends if "pier" in measured.view(backend)]
+    names = list(dict.fromkeys(name for _, samples in rows for result in samples.results for name in result
+                               if name.startswith(("seam_", "total_"))))
+    if not names:
         return
-    names = ("seam_calls", "seam_waits", "seam_packets", "seam_wakes", "seam_immediate")
+    width = label_width(results.target)
     print("\nPier at the seam, per operation")
-    print(" " * 20 + "".join(f"{name[5:]:>12}" for name in names) + f"{'events made':>14}")
+    print(" " * (width + 2) + "".join(f"{name.replace('seam_', '').replace('total_', 'all ').replace('_', ' '):>20}" for name in names))
     for name, samples in rows:
-        print(f"  {name:<18}" + "".join(f"{samples.extra(n):>12.3f}" for n in names) + f"{samples.extra('seam_events_created'):>14.0f}")
+        values = [samples.extra(key) for key in names]
+        if any(value is not None for value in values):
+            cells = ("-" if value is None else f"{value:,.0f}" if key.startswith("total_") else f"{value:.3f}" for key, value in zip(names, values))
+            print(f"  {name.ljust(width)}" + "".join(f"{cell:>20}" for cell in cells))
 
 
-def also(measured):
+def also(results):
     """Other ways of doing the same work, beside pier's."""
-    for workload, samples in measured:
-        for column in workload.also:
-            if column.name not in samples:
+    for measured in results.measured:
+        for column, samples in measured.samples.items():
+            if column.way not in measured.workload.also:
                 continue
-            text = f"  {workload.name:<18}{column.name:<24}{figure(samples[column.name].median, workload.unit):>14}"
-            if "pier" in samples and column.side != "pier":
-                text += "   pier/this {:.2f} [{:.2f} {:.2f}]".format(*ratio(samples["pier"], samples[column.name]))
+            text = f"  {measured.workload.name:<18}{column.title:<30}{figure(samples.median, measured.workload.unit):>14}"
+            for backend in results.backends:
+                view = measured.view(backend)
+                if "pier" in view and view.get(column.way.name) is samples and column.way.side != "pier":
+                    text += f"   pier{results.target.label(backend)}/this " + "{:.2f} [{:.2f} {:.2f}]".format(*ratio(view["pier"], samples))
             print(text)
 
 
-def closing(measured, sizes, version):
-    if any(column.name in samples for workload, samples in measured for column in workload.also):
+def closing(results):
+    if any(column.way in measured.workload.also for measured in results.measured for column in measured.samples):
         print("\nThe same work in other ways")
-        also(measured)
-    tables(measured, sizes)
-    seam(measured)
-    mean = means(measured)
+        also(results)
+    tables(results)
+    seam(results)
     print()
-    if mean:
-        print("geometric mean    " + "   ".join(f"{name} {value:.2f}" for name, value in mean.items()))
-    if any("pier" in samples for _, samples in measured):
-        missed = aims_missed(measured)
-        print("below its aim     " + ("; ".join(missed) if missed else "none"))
-    print(f"libuv             {version}")
+    for text in summary(results):
+        print(text)
 
 
-def write_json(path, measured, failures, sizes, version, settings):
+def summary(results):
+    """What a run comes to: for each backend the means and what is below its aim."""
+    lines = []
+    for backend in results.backends:
+        label = results.target.label(backend)
+        mean = means(results, backend)
+        if mean:
+            lines.append(f"geometric mean{label}".ljust(24) + "   ".join(f"{name} {value:.2f}" for name, value in mean.items()))
+            missed = aims_missed(results, backend)
+            lines.append(f"below its aim{label}".ljust(24) + ("; ".join(missed) if missed else "none"))
+    lines.append("libuv".ljust(24) + results.version)
+    return lines
+
+
+def ratios(results, measured):
+    found = {}
+    for backend in results.backends:
+        view = measured.view(backend)
+        for name, samples in view.items():
+            if "pier" in view and name != "pier":
+                value, least, greatest = ratio(view["pier"], samples)
+                found.setdefault(backend, {})[f"pier/{name}"] = {"median": value, "min": least, "max": greatest}
+    return found
+
+
+def write_json(path, results, failures, settings):
+    """Ratios and means lie under the backend's name, columns under their titles."""
     document = {
-        "libuv": version,
+        "libuv": results.version,
         **settings,
-        "geometric_mean": means(measured),
+        "backends": results.backends,
+        "geometric_mean": {backend: means(results, backend) for backend in results.backends},
+        "below_its_aim": {backend: aims_missed(results, backend) for backend in results.backends},
         "failures": failures,
-        "sizes": sizes,
-        "workloads": {},
+        "sizes": results.sizes,
+        "summary": summary(results),
+        "workloads": {
+            measured.workload.name: {
+                "what": measured.workload.what,
+                "unit": measured.workload.unit.strip(),
+                "columns": {column.title: samples.as_json() for column, samples in measured.samples.items()},
+                "ratios": ratios(results, measured),
+            } for measured in results.measured
+        },
     }
-    for workload, samples in measured:
-        entry = {"what": workload.what, "unit": workload.unit.strip(),
-                 "columns": {name: column.as_json() for name, column in samples.items()}, "ratios": {}}
-        if "pier" in samples:
-            for name, column in samples.items():
-                if name != "pier":
-                    value, least, greatest = ratio(samples["pier"], column)
-                    entry["ratios"][f"pier/{name}"] = {"median": value, "min": least, "max": greatest}
-        document["workloads"][workload.name] = entry
     with open(path, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=2)
         file.write("\n")

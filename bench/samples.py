@@ -37,8 +37,9 @@ class Samples:
         self.rates = []
         self.results = []
         self.clients = []
-        self.counters = None  # of the one run with gates: requests and server time
+        self.counters = {}  # of the one run with gates: calls, and the time of Wine's server
         self.counted_operations = 0
+        self.instructions = None  # per operation, of the one run in a simulator
 
     def add(self, workload, server, client):
         self.rates.append(rate(workload, server, client))
@@ -46,8 +47,11 @@ class Samples:
         self.clients.append(client or server)
 
     def count(self, server):
-        self.counters = server.get("counters")
+        self.counters = server.get("counters", {})
         self.counted_operations = server["operations"]
+
+    def simulate(self, server, instructions):
+        self.instructions = instructions / self._operations(server)
 
     @property
     def median(self):
@@ -62,12 +66,17 @@ class Samples:
         return statistics.median((r["cpu_user"] + r["cpu_system"]) * 1e6 / self._operations(r) for r in self.results)
 
     @property
-    def requests(self):
-        return None if self.counters is None else self.counters["requests"] / max(1, self.counted_operations)
+    def calls(self):
+        """What is asked of the system per operation: system calls, under Wine requests to its server."""
+        return self._counted("calls")
 
     @property
     def server_us(self):
-        return None if self.counters is None else self.counters["server_ns"] / 1e3 / max(1, self.counted_operations)
+        nanoseconds = self._counted("server_ns")
+        return None if nanoseconds is None else nanoseconds / 1e3
+
+    def _counted(self, name):
+        return self.counters[name] / max(1, self.counted_operations) if name in self.counters else None
 
     @property
     def allocations(self):
@@ -86,12 +95,28 @@ class Samples:
             "rounds": self.rates,
             "cpu_us_per_operation": self.cpu_us,
             "allocations_per_operation": self.allocations,
-            "server_requests_per_operation": self.requests,
+            "calls_per_operation": self.calls,
+            "instructions_per_operation": self.instructions,
             "server_us_per_operation": self.server_us,
             "p50_ns": self.extra("p50_ns", "clients"),
             "p99_ns": self.extra("p99_ns", "clients"),
             "extras": {name: self.extra(name) for name in extras},
         }
+
+
+class Measured:
+    """A workload with the samples of all its columns."""
+
+    def __init__(self, workload, columns):
+        self.workload = workload
+        self.samples = {column: Samples(column) for column in columns}
+
+    def view(self, backend):
+        """One backend's samples by the names of their ways; libuv's belong to every backend."""
+        return {column.way.name: samples for column, samples in self.samples.items() if column.backend in ("", backend)}
+
+    def by_title(self):
+        return {column.title: samples for column, samples in self.samples.items()}
 
 
 def ratio(over, under):

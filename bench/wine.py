@@ -21,6 +21,19 @@ def server_pid():
     return None
 
 
+class Calls:
+    """A gate that reads the counters of a program and of the server of its prefix."""
+
+    def __init__(self):
+        self.server = server_pid()
+
+    def __call__(self, pid):
+        return counters(pid, self.server)
+
+    def close(self):
+        pass
+
+
 def counters(pid, server):
     """Requests so far of a process, and the server's processor time so far in nanoseconds."""
     requests = 0
@@ -30,4 +43,4 @@ def counters(pid, server):
     server_ns = 0
     if server is not None:
         server_ns = int(pathlib.Path(f"/proc/{server}/schedstat").read_text().split()[0])
-    return {"requests": requests, "server_ns": server_ns}
+    return {"calls": requests, "server_ns": server_ns}

@@ -1,17 +1,8 @@
-"""What is measured: the workloads, the programs and options of each column, and the ratios aimed at."""
+"""What is measured: the workloads, the options of the programs, and the ratios aimed at."""
 
 from dataclasses import dataclass, field
 
-SIDES = ("pier", "libuv", "floor")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One of the figures of a workload. `side` is the program; `form` one of its ways of doing the work."""
-
-    name: str
-    side: str
-    form: str = ""
+from columns import MAIN, TARGETS, Way, columns_of
 
 
 @dataclass(frozen=True)
@@ -25,14 +16,18 @@ class Workload:
     quick: dict = field(default_factory=dict)
     unit: str = "/s"
     needs_file: bool = False
-    also: tuple = ()  # further columns, compared with pier
-    aim_libuv: float = 1.0
+    threads: bool = False  # more than one thread in the program
+    also: tuple = ()  # further ways of doing it, compared with pier
+    targets: tuple = tuple(TARGETS)
+    aim_libuv: float = 1.0  # under Wine; natively it is 1 for each, and their mean has an aim
     aim_floor: float = 0.9
     aim_also: dict = field(default_factory=dict)
 
-    def columns(self, sides):
-        main = [Column(side, side) for side in SIDES if side in sides]
-        return main + [column for column in self.also if column.side in sides]
+    def columns(self, target, backends, sides):
+        return columns_of(MAIN + self.also, target, backends, sides)
+
+    def aims(self, target):
+        return {"libuv": self.aim_libuv if target.windows else 1.0, "floor": self.aim_floor, **self.aim_also}
 
     def arguments(self, quick):
         return {**self.options, **(self.quick if quick else self.full)}
@@ -62,19 +57,19 @@ WORKLOADS = (
              {"depth": 1, "block": 4096}, **counted(60000, 16000), needs_file=True),
     Workload("file_read_rand_32", "alone", "file_read", "4 KiB random reads, 32 at a time",
              {"depth": 32, "block": 4096}, **counted(150000, 40000), needs_file=True, aim_libuv=2.0,
-             also=(Column("floor by port", "floor", "port"),)),
+             also=(Way("floor by port", "floor", "port", only=("windows",)),)),
     Workload("sync_read", "alone", "sync_read", "4 KiB random reads from a plain thread",
              {"block": 4096}, **counted(120000, 40000), needs_file=True,
-             also=(Column("CreateEvent per call", "floor", "event"),
-                   Column("through a port", "floor", "port"),
-                   Column("pier through its loop", "pier", "port"),
-                   Column("blocking handle", "floor", "blocking"),
-                   Column("pier, blocking handle", "pier", "blocking")),
+             also=(Way("CreateEvent per call", "floor", "event", only=("windows",)),
+                   Way("through a port", "floor", "port", only=("windows", "uring")),
+                   Way("pier through its loop", "pier", "port"),
+                   Way("blocking handle", "floor", "blocking", only=("windows",)),
+                   Way("pier, blocking handle", "pier", "blocking", only=("windows",))),
              aim_also={"CreateEvent per call": 2.0}),
     Workload("post_1", "alone", "post_pair", "two loops wake each other in turn",
-             {}, **counted(50000, 12000)),
+             {}, **counted(50000, 12000), threads=True),
     Workload("post_4", "alone", "post_flood", "4 threads post to one loop",
-             {"threads": 4, "operations": 1000000}, full={"repeats": 8}, quick={"repeats": 3}),
+             {"threads": 4, "operations": 1000000}, full={"repeats": 8}, quick={"repeats": 3}, threads=True),
     Workload("timers", "alone", "timers", "a million timers: start all, stop half, fire half",
              {}, **counted(1000000, 250000)),
 )

@@ -1,52 +1,54 @@
 #include "floor.h"
+#include "waker.h"
 
-#include <windows.h>
+#include <stdatomic.h>
 
 struct pair {
-  HANDLE ports[2];
+  _Atomic(struct floor_waker *) wakers[2];
   uint64_t callbacks[2];
   uint64_t operations;
 };
 
-static HANDLE port_open(void) {
-  HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
-  bench_check(port != NULL, "CreateIoCompletionPort", (long long)GetLastError());
-  return port;
-}
-
-static void port_post(HANDLE port) {
-  BOOL ok = PostQueuedCompletionStatus(port, 0, 1, NULL);
-  bench_check(ok, "PostQueuedCompletionStatus", (long long)GetLastError());
-}
-
-/* One packet goes to and fro, so there is never more than one to be had. */
+/* One wake goes to and fro, so there is never more than one to be had. The first end begins, and the last wake of the second ends it. */
 static void pair__run(struct pair *pair, size_t mine) {
+  struct floor_waker *waker = pair->wakers[mine];
+  struct floor_waker *other = pair->wakers[1 - mine];
+
   for (uint64_t i = 0; i < pair->operations / 2; i++) {
-    OVERLAPPED_ENTRY entry;
-    ULONG count = 0;
-    BOOL ok = GetQueuedCompletionStatusEx(pair->ports[mine], &entry, 1, &count, INFINITE, FALSE);
-    bench_check(ok, "GetQueuedCompletionStatusEx", (long long)GetLastError());
-    pair->callbacks[mine] += count;
-    port_post(pair->ports[1 - mine]);
+    if (mine == 1 && i == 0) {
+      floor_waker_wait(waker, FLOOR_NO_TIMEOUT);
+    } else {
+      floor_waker_exchange(waker, other);
+    }
+    pair->callbacks[mine]++;
+  }
+  if (mine == 1) {
+    floor_waker_wake(other);
   }
 }
 
 static void pair__thread(void *argument) {
-  pair__run(argument, 1);
+  struct pair *pair = argument;
+
+  pair->wakers[1] = floor_waker_open();
+  pair__run(pair, 1);
 }
 
 int floor_post_pair(const struct bench_options *options, struct bench_result *result) {
-  struct pair pair = {.ports = {port_open(), port_open()}, .operations = options->operations};
-  void *thread = bench_thread_start(pair__thread, &pair);
+  struct pair pair = {.operations = options->operations};
 
+  pair.wakers[0] = floor_waker_open();
+  void *thread = bench_thread_start(pair__thread, &pair);
+  while (pair.wakers[1] == NULL) {
+    floor_waker_wait(pair.wakers[0], 1000000); /* for a millisecond: nobody wakes it yet */
+  }
   bench_begin(result);
-  port_post(pair.ports[1]);
   pair__run(&pair, 0);
   bench_end(result);
   bench_thread_join(thread);
   result->operations = pair.callbacks[0] + pair.callbacks[1];
-  CloseHandle(pair.ports[0]);
-  CloseHandle(pair.ports[1]);
+  floor_waker_close(pair.wakers[0]);
+  floor_waker_close(pair.wakers[1]);
   return 0;
 }
 
@@ -62,29 +64,28 @@ static void on_item(struct bench_result *result, uint64_t number) {
 }
 
 struct flood {
-  HANDLE port;
-  struct item *volatile head; /* newest first */
+  struct floor_waker *waker;
+  _Atomic(struct item *) head; /* newest first */
   struct item *items;
   uint64_t items_per_thread;
-  volatile LONG64 threads_started;
+  _Atomic uint64_t threads_started;
 };
 
 /* The first item on an empty list wakes the loop; the others find it awake. */
 static void flood__push(struct flood *flood, struct item *item) {
-  struct item *head;
+  struct item *head = atomic_load_explicit(&flood->head, memory_order_relaxed);
 
   do {
-    head = flood->head;
     item->next = head;
-  } while (InterlockedCompareExchangePointer((void *volatile *)&flood->head, item, head) != head);
+  } while (!atomic_compare_exchange_weak(&flood->head, &head, item));
   if (head == NULL) {
-    port_post(flood->port);
+    floor_waker_wake(flood->waker);
   }
 }
 
 static void flood__thread(void *argument) {
   struct flood *flood = argument;
-  uint64_t first = (uint64_t)(InterlockedIncrement64(&flood->threads_started) - 1) * flood->items_per_thread;
+  uint64_t first = atomic_fetch_add(&flood->threads_started, 1) * flood->items_per_thread;
 
   for (uint64_t i = first; i < first + flood->items_per_thread; i++) {
     flood->items[i].run = on_item;
@@ -107,11 +108,8 @@ static struct item *reversed(struct item *item) {
 
 static void flood__receive(struct flood *flood, struct bench_result *result, uint64_t until) {
   while (result->operations < until) {
-    OVERLAPPED_ENTRY entry;
-    ULONG count = 0;
-    BOOL ok = GetQueuedCompletionStatusEx(flood->port, &entry, 1, &count, INFINITE, FALSE);
-    bench_check(ok, "GetQueuedCompletionStatusEx", (long long)GetLastError());
-    struct item *item = reversed(InterlockedExchangePointer((void *volatile *)&flood->head, NULL));
+    floor_waker_wait(flood->waker, FLOOR_NO_TIMEOUT);
+    struct item *item = reversed(atomic_exchange(&flood->head, NULL));
     for (; item != NULL; item = item->next) {
       item->run(result, item->number);
     }
@@ -119,7 +117,7 @@ static void flood__receive(struct flood *flood, struct bench_result *result, uin
 }
 
 int floor_post_flood(const struct bench_options *options, struct bench_result *result) {
-  struct flood flood = {.port = port_open(), .items_per_thread = options->operations / options->threads};
+  struct flood flood = {.waker = floor_waker_open(), .items_per_thread = options->operations / options->threads};
   void **threads = bench_allocate(options->threads, sizeof *threads);
 
   flood.items = bench_allocate(options->operations, sizeof *flood.items);
@@ -135,7 +133,7 @@ int floor_post_flood(const struct bench_options *options, struct bench_result *r
     }
   }
   bench_end(result);
-  CloseHandle(flood.port);
+  floor_waker_close(flood.waker);
   bench_release(flood.items);
   bench_release(threads);
   return 0;

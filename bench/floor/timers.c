@@ -1,9 +1,7 @@
 #include "floor.h"
+#include "waker.h"
 
 #include "../common/timers.h"
-
-#include <string.h>
-#include <windows.h>
 
 struct timer {
   uint64_t due_ns;
@@ -69,16 +67,13 @@ static void timers__stop(struct timers *timers, uint32_t timer) {
   }
 }
 
-/* Waits as a loop does: on its port, for as long as the first timer says. */
-static uint32_t timers__next(struct timers *timers, HANDLE port) {
+/* Waits as a loop does: on what completes, for as long as the first timer says. */
+static uint32_t timers__next(struct timers *timers, struct floor_waker *waker) {
   uint32_t first = timers->heap[1];
   uint64_t now_ns = bench_clock_ns();
 
   while (timers->timers[first].due_ns > now_ns) {
-    OVERLAPPED_ENTRY entry;
-    ULONG count = 0;
-    DWORD timeout_ms = (DWORD)((timers->timers[first].due_ns - now_ns + 999999) / 1000000);
-    GetQueuedCompletionStatusEx(port, &entry, 1, &count, timeout_ms, FALSE);
+    floor_waker_wait(waker, timers->timers[first].due_ns - now_ns);
     now_ns = bench_clock_ns();
   }
   timers__stop(timers, first);
@@ -88,9 +83,8 @@ static uint32_t timers__next(struct timers *timers, HANDLE port) {
 int floor_timers(const struct bench_options *options, struct bench_result *result) {
   struct timers timers = {.count = 0};
   struct bench_timers plan;
-  HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
+  struct floor_waker *waker = floor_waker_open();
 
-  bench_check(port != NULL, "CreateIoCompletionPort", (long long)GetLastError());
   bench_timers_plan(&plan, options, result);
   timers.timers = bench_allocate((size_t)options->operations, sizeof *timers.timers);
   timers.heap = bench_allocate((size_t)options->operations + 1, sizeof *timers.heap);
@@ -104,7 +98,7 @@ int floor_timers(const struct bench_options *options, struct bench_result *resul
   }
   bench_timers_stopped(&plan);
   while (timers.count > 0) {
-    bench_timers_fired(&plan, timers__next(&timers, port));
+    bench_timers_fired(&plan, timers__next(&timers, waker));
   }
   bench_end(result);
   bench_timers_report(&plan);
@@ -112,10 +106,10 @@ int floor_timers(const struct bench_options *options, struct bench_result *resul
   for (int i = 0; i < BENCH_TIMERS_LATE; i++) {
     uint64_t due_ns = bench_clock_ns() + 1000000;
     timers__start(&timers, 0, due_ns);
-    timers__next(&timers, port);
+    timers__next(&timers, waker);
     bench_timers_late(&plan, due_ns, bench_clock_ns());
   }
   bench_timers_late_report(&plan);
-  CloseHandle(port);
+  floor_waker_close(waker);
   return 0;
 }

@@ -47,5 +47,5 @@ void side_counts_end(const struct side_counts *counts, pier_loop *loop, struct b
   bench_extra(result, "seam_packets", per_operation(after.packets, before->packets, operations));
   bench_extra(result, "seam_wakes", per_operation(after.wakes, before->wakes, operations));
   bench_extra(result, "seam_immediate", per_operation(after.immediate, before->immediate, operations));
-  bench_extra(result, "seam_events_created", (double)(after.events_created - before->events_created));
+  bench_extra(result, "total_events_created", (double)(after.events_created - before->events_created));
 }
