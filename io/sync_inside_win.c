@@ -33,7 +33,8 @@ static bool sync_inside__await(const struct sync_call *call, OVERLAPPED *overlap
       (void)CancelIoEx(call->file, overlapped);
       cancelled = true;
     }
-    (void)WaitForSingleObject(call->file, 1);
+    if (WaitForSingleObject(call->file, 1) != WAIT_TIMEOUT && sync__is_pending(overlapped))
+      Sleep(1); /* signalled for something else, and it may stay so */
   }
   return cancelled;
 }

@@ -10,15 +10,11 @@ int port__open(struct poller *poller, const struct poller_limits *limits) {
   int status = winsock__start();
   if (status != PIER_OK)
     return status;
-  if (limits->use_port) {
-    poller->port = limits->port;
-    return PIER_OK;
-  }
   /* Wine ignores the concurrency; on Windows the poller threads decide how many run, not the port. */
-  HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
-  if (!port)
+  poller->port = limits->use_port ? limits->port : (uintptr_t)CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
+  if (!poller->port)
     return pier_error_from_system(GetLastError());
-  poller->port = (uintptr_t)port;
+  tick__open(poller);
   return PIER_OK;
 }
 
@@ -37,6 +33,7 @@ static void iocp__take_wake_back(struct poller *poller) {
 
 void port__close(struct poller *poller) {
   iocp__close_events(poller);
+  tick__close(poller);
   if (poller->port_borrowed)
     iocp__take_wake_back(poller);
   if (!poller->port_borrowed)
@@ -92,8 +89,10 @@ enum port_start iocp__outcome(struct op *op, bool succeeded, DWORD error, struct
   if (op__is(op, OP_EVENT)) {
     /* No packet comes in any case, so whatever is final now is final. What ends in this very moment is seen here and by the
        event's waiter, and the claim decides who of both has it. */
-    if (iocp__still_pending(op))
+    if (iocp__still_pending(op)) {
+      iocp__watch(op);
       return PORT_PENDING;
+    }
     iocp__look(op, piece);
     return PORT_DONE;
   }
@@ -191,12 +190,15 @@ uint64_t port__look_interval_ns(const struct poller *poller) {
   return 100000;
 }
 
+static DWORD iocp__milliseconds(uint64_t timeout_ns) {
+  uint64_t rounded_up = timeout_ns / 1000000 + (timeout_ns % 1000000 != 0); /* never early */
+  if (timeout_ns == UINT64_MAX)
+    return INFINITE;
+  return rounded_up < INFINITE - 1 ? (DWORD)rounded_up : INFINITE - 1;
+}
+
 size_t port__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns) {
-  DWORD timeout_ms = INFINITE;
-  if (timeout_ns != UINT64_MAX) {
-    uint64_t rounded_up = (timeout_ns + 999999) / 1000000; /* never early */
-    timeout_ms = rounded_up < INFINITE - 1 ? (DWORD)rounded_up : INFINITE - 1;
-  }
+  DWORD timeout_ms = tick__arm(poller, timeout_ns) ? INFINITE : iocp__milliseconds(timeout_ns);
   ULONG count = 0;
   if (!GetQueuedCompletionStatusEx((HANDLE)poller->port, (OVERLAPPED_ENTRY *)(void *)packets, iocp__batch(poller, max), &count, timeout_ms, FALSE))
     return 0; /* the time was up */
@@ -211,6 +213,10 @@ bool port__post_wake(struct poller *poller) {
 
 bool port__is_wake(const struct poller *poller, const pier_packet *packet) {
   return packet->overlapped == iocp__wake_mark(poller) && packet->key == (uintptr_t)packet->overlapped;
+}
+
+bool port__take(struct poller *poller, const pier_packet *packet) {
+  return tick__take(poller, packet) || iocp__take_signal(poller, packet);
 }
 
 bool port__post_settled(struct op *op) {

@@ -57,6 +57,17 @@ bool order__give_up(struct op *op);
 
 /* iocp_event.c: tagged events, kept with the operations' slots. */
 HANDLE iocp__event(struct op *op);
+/* Sees to it that the port is told of the end of an operation that has gone pending. */
+void iocp__watch(struct op *op);
+/* A packet that stands for an operation's event: true if it was one. */
+bool iocp__take_signal(struct poller *poller, const pier_packet *packet);
 void iocp__close_events(struct poller *poller);
+
+/* iocp_tick.c: a timer for the end of a wait on the port. Whether it is armed, so that the wait needs no timeout of its own; and whether a
+   packet is the timer's. */
+void tick__open(struct poller *poller);
+void tick__close(struct poller *poller);
+bool tick__arm(struct poller *poller, uint64_t timeout_ns);
+bool tick__take(struct poller *poller, const pier_packet *packet);
 
 #endif

@@ -1,14 +1,16 @@
 /* The event path: operations on handles that are not on our port.
 
-   Each operation's slot gets, when it first needs one, an event and a wait for it that stays registered. Both are kept for as long
-   as the loop lives, so in the steady state no operation creates a kernel object. The event resets itself when the waiter takes
-   it. A signal is only a hint to look: an operation that was seen to be final inside its own call leaves a stray one behind, and
-   the claim tells the two apart. */
+   Each operation's slot gets, when it first needs one, an event and something that waits for it: a wait-completion packet, which
+   has the kernel itself put a packet on our port when the event is set, or, where the system has none, a wait registered with the
+   thread pool. They are kept for as long as the loop lives, so in the steady state no operation creates a kernel object. The event
+   resets itself when the waiter takes it. A signal is only a hint to look: an operation that was seen to be final inside its own
+   call leaves a stray one behind, and the claim tells the two apart. */
 #include "iocp.h"
 
 struct event_slot {
   HANDLE event;
-  HANDLE wait;
+  HANDLE packet; /* is associated for each operation that goes pending, and free again when it was dequeued */
+  HANDLE wait;   /* in its place: stays registered */
   struct op *op;
 };
 
@@ -37,30 +39,81 @@ static struct event_slot *iocp__event_slot(struct op *op) {
   return (struct event_slot *)poller->events + index;
 }
 
+/* Settles an operation whose event was set, if it is over. */
+static enum op_claim iocp__settle_signalled(struct op *op) {
+  enum op_claim claim = op__claim_event(op);
+  if (claim == OP_CLAIMED) {
+    struct piece piece = {0, 0};
+    port__read_final(op, &piece);
+    op__settle(op, piece.code, piece.bytes);
+  }
+  return claim;
+}
+
+/* ---- Where there are no wait-completion packets ---- */
+
 /* Runs on a wait thread of the system's, which must not be held up: it only delivers. */
 static void CALLBACK iocp__signalled(void *context, BOOLEAN timed_out) {
   struct event_slot *slot = context;
-  struct op *op = slot->op;
   (void)timed_out;
-  if (op__claim_event(op) != OP_CLAIMED)
+  iocp__settle_signalled(slot->op);
+}
+
+/* ---- Where there are ---- */
+
+/* The packet comes under the operation's id, which no handle has for a key. */
+static bool iocp__associate_packet(const struct event_slot *slot, struct op *op) {
+  struct poller *poller = op->handle->poller;
+  return nt()->associate_wait_completion_packet(slot->packet, (HANDLE)poller->port, slot->event, (void *)op__id(poller, op),
+                                                iocp__overlapped(op), 0, 0, NULL) == NT_STATUS_SUCCESS;
+}
+
+/* It is refused while the packet is in use. It is not, unless somebody has posted a packet like ours, and the operation that had the
+   slot was over by then and settled with that: so ours may still be to come, and is called back. */
+static bool iocp__associate_again(const struct event_slot *slot, struct op *op) {
+  nt()->cancel_wait_completion_packet(slot->packet, TRUE);
+  return iocp__associate_packet(slot, op);
+}
+
+void iocp__watch(struct op *op) {
+  struct event_slot *slot = iocp__event_slot(op);
+  if (!slot->packet || iocp__associate_packet(slot, op) || iocp__associate_again(slot, op))
     return;
-  struct piece piece = {0, 0};
-  port__read_final(op, &piece);
-  op__settle(op, piece.code, piece.bytes);
+  op__mark(op, OP_AWAITED);
+  op->handle->poller->offload(op->handle->poller, op);
+}
+
+bool iocp__take_signal(struct poller *poller, const pier_packet *packet) {
+  struct op *op = op__hold_in_kernel(poller, packet->key);
+  if (!op)
+    return false;
+  bool ours = packet->overlapped == iocp__overlapped(op) && op__is(op, OP_EVENT);
+  /* A stray signal has used the packet up: once more. Refused, it is in use, and the packet that we have was nobody's. */
+  if (ours && iocp__settle_signalled(op) == OP_CLAIM_NONE && !op__is(op, OP_AWAITED) && iocp__still_pending(op))
+    iocp__associate_packet(iocp__event_slot(op), op);
+  op__let_go(op);
+  return ours;
+}
+
+/* ---- Both ---- */
+
+static bool iocp__create_waiter(struct event_slot *slot) {
+  if (nt()->create_wait_completion_packet(&slot->packet, GENERIC_ALL, NULL) == NT_STATUS_SUCCESS)
+    return true;
+  slot->packet = NULL;
+  return RegisterWaitForSingleObject(&slot->wait, slot->event, iocp__signalled, slot, INFINITE, WT_EXECUTEINWAITTHREAD);
 }
 
 static bool iocp__create_event(struct event_slot *slot, struct op *op) {
   slot->op = op;
-  HANDLE event = CreateEventExW(NULL, NULL, 0, SYNCHRONIZE | EVENT_MODIFY_STATE);
-  if (!event)
-    return false;
-  if (!RegisterWaitForSingleObject(&slot->wait, event, iocp__signalled, slot, INFINITE, WT_EXECUTEINWAITTHREAD)) {
-    CloseHandle(event);
-    return false;
+  slot->event = CreateEventExW(NULL, NULL, 0, SYNCHRONIZE | EVENT_MODIFY_STATE);
+  if (slot->event && !iocp__create_waiter(slot)) {
+    CloseHandle(slot->event);
+    slot->event = NULL;
   }
-  counter__add(&op->handle->poller->counters.events, 1);
-  slot->event = event;
-  return true;
+  if (slot->event)
+    counter__add(&op->handle->poller->counters.events, 1);
+  return slot->event != NULL;
 }
 
 HANDLE iocp__event(struct op *op) {
@@ -74,17 +127,22 @@ HANDLE iocp__event(struct op *op) {
   return slot->event;
 }
 
+static void iocp__close_event(struct event_slot *slot) {
+  if (slot->packet)
+    CloseHandle(slot->packet); /* it is not in use: nothing is in flight */
+  else
+    UnregisterWaitEx(slot->wait, INVALID_HANDLE_VALUE); /* waits for a callback that is running */
+  CloseHandle(slot->event);
+}
+
 void iocp__close_events(struct poller *poller) {
   struct event_slot *slots = poller->events;
   uint32_t made = atomic_load(&poller->events_made);
   if (!slots)
     return;
-  for (uint32_t i = 0; i < made; i++) {
-    if (!slots[i].event)
-      continue;
-    UnregisterWaitEx(slots[i].wait, INVALID_HANDLE_VALUE); /* waits for a callback that is running */
-    CloseHandle(slots[i].event);
-  }
+  for (uint32_t i = 0; i < made; i++)
+    if (slots[i].event)
+      iocp__close_event(&slots[i]);
   memory__release(slots, (size_t)poller->operations.slots_max * sizeof *slots);
   poller->events = NULL;
 }

@@ -58,9 +58,11 @@ enum port_start inside__transfer(struct op *op, const struct op_piece *asked, ui
   return PORT_PENDING;
 }
 
-/* With no event given the kernel signals the file object, for any operation on it: so it is a hint, looked at again and again. */
+/* With no event given the kernel signals the file object, for any operation on it: so it is a hint, looked at again and again; and no
+   more often than each millisecond, should the object stay signalled meanwhile. */
 void inside__await(struct op *op, struct piece *piece) {
   while (iocp__still_pending(op))
-    WaitForSingleObject(iocp__native(op->handle), 1);
+    if (WaitForSingleObject(iocp__native(op->handle), 1) != WAIT_TIMEOUT && iocp__still_pending(op))
+      Sleep(1);
   iocp__look(op, piece);
 }

@@ -11,6 +11,7 @@ typedef LONG NTSTATUS;
 #endif
 
 #define NT_STATUS_SUCCESS ((NTSTATUS)0)
+#define NT_STATUS_PENDING ((NTSTATUS)0x103)
 #define NT_STATUS_NOT_IMPLEMENTED ((NTSTATUS)0xC0000002)
 
 /* FileModeInformation: either of them means that the handle was not opened for overlapped I/O. */

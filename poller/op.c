@@ -310,6 +310,18 @@ struct op *op__in_kernel(struct poller *poller, pier_operation id) {
   return slot__generation(word) == id__generation(id) && (word & OP_KERNEL) ? op__of_slot(slot) : NULL;
 }
 
+struct op *op__hold_in_kernel(struct poller *poller, pier_operation id) {
+  struct op *op = id__loop(id) == poller->index ? op__in_kernel(poller, id) : NULL;
+  if (!op)
+    return NULL;
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
+  do {
+    if (slot__generation(word) != id__generation(id) || !(word & OP_KERNEL))
+      return NULL;
+  } while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, word + OP_PARTY, memory_order_acq_rel, memory_order_acquire));
+  return op;
+}
+
 void op__hold_more(struct op *op) { atomic_fetch_add_explicit(&op->slot.word, OP_PARTY, memory_order_acq_rel); }
 void op__let_go(struct op *op) { op__leave(op, OP_PARTY); }
 

@@ -179,6 +179,8 @@ void op__complete(struct op *op, uint32_t code, uint32_t bytes);
 bool op__progress(struct op *op, const struct piece *piece);
 /* The operation of an id that the kernel still has; null if there is none such. */
 struct op *op__in_kernel(struct poller *poller, pier_operation id);
+/* The same, with one party more, so that it can be looked at in peace; op__let_go() ends that. */
+struct op *op__hold_in_kernel(struct poller *poller, pier_operation id);
 /* One party more, by somebody who knows that there is one already; and one less. */
 void op__hold_more(struct op *op);
 void op__let_go(struct op *op);

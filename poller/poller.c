@@ -137,11 +137,15 @@ static bool poller__complete(struct poller *poller, const struct handle *handle,
   return claim != OP_CLAIM_NONE;
 }
 
-bool poller__packet(struct poller *poller, const pier_packet *packet) {
-  if (port__is_wake(poller, packet)) {
-    atomic_store_explicit(&poller->wake_posted, 0, memory_order_seq_cst);
-    return true;
-  }
+/* One that the loop has sent itself. */
+static bool poller__own(struct poller *poller, const pier_packet *packet) {
+  if (!port__is_wake(poller, packet))
+    return port__take(poller, packet);
+  atomic_store_explicit(&poller->wake_posted, 0, memory_order_seq_cst);
+  return true;
+}
+
+static bool poller__others(struct poller *poller, const pier_packet *packet) {
   struct handle *handle = handle__find(poller, packet->key);
   if (poller__complete(poller, handle, packet))
     return true;
@@ -156,6 +160,10 @@ bool poller__packet(struct poller *poller, const pier_packet *packet) {
   return poller__foreign(poller, NULL, packet);
 }
 
+bool poller__packet(struct poller *poller, const pier_packet *packet) {
+  return poller__own(poller, packet) || poller__others(poller, packet);
+}
+
 void poller__count_batch(struct poller *poller, size_t packets) {
   counter__add(&poller->counters.packets, packets);
   if (packets > atomic_load_explicit(&poller->counters.batch_max, memory_order_relaxed))
@@ -165,12 +173,13 @@ void poller__count_batch(struct poller *poller, size_t packets) {
 void poller__wait(struct poller *poller, uint64_t timeout_ns) {
   pier_packet packets[PORT_BATCH];
   size_t count = port__wait(poller, packets, PORT_BATCH, timeout_ns);
-  size_t wakes = 0;
+  size_t own = 0;
   counter__add(&poller->counters.waits, 1);
   for (size_t i = 0; i < count; i++) {
-    wakes += port__is_wake(poller, &packets[i]);
-    if (!poller__packet(poller, &packets[i]))
+    if (poller__own(poller, &packets[i]))
+      own++;
+    else if (!poller__others(poller, &packets[i]))
       counter__add(&poller->counters.dropped, 1);
   }
-  poller__count_batch(poller, count - wakes);
+  poller__count_batch(poller, count - own);
 }

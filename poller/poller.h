@@ -122,6 +122,8 @@ bool port__post_wake(struct poller *poller);
 bool port__post_settled(struct op *op);
 /* A port may be a host's, whose keys are its own affair: a wake is known by an address of ours, given twice. */
 bool port__is_wake(const struct poller *poller, const pier_packet *packet);
+/* Takes a packet that the backend has queued for its own ends. False: it is none of those. */
+bool port__take(struct poller *poller, const pier_packet *packet);
 /* Whether the kernel has said its last word on an operation, so that a packet for it can be believed; and that word. */
 bool port__is_final(struct op *op);
 void port__read_final(struct op *op, struct piece *piece);

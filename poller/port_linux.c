@@ -131,6 +131,12 @@ bool port__post_settled(struct op *op) {
 }
 
 /* The backends know theirs. */
+bool port__take(struct poller *poller, const pier_packet *packet) {
+  (void)poller;
+  (void)packet;
+  return false;
+}
+
 bool port__is_wake(const struct poller *poller, const pier_packet *packet) {
   (void)poller;
   (void)packet;

@@ -38,7 +38,7 @@ typedef enum pier_run_mode {
 typedef struct pier_metrics {
   uint64_t turns;               /**< turns of the loop */
   uint64_t waits;               /**< calls that waited on the port (GetQueuedCompletionStatusEx) */
-  uint64_t packets;             /**< packets dequeued, the loop's own wakes not counted */
+  uint64_t packets;             /**< packets dequeued; the loop's own (wakes, and signals of events and timers) not counted */
   uint64_t packets_foreign;     /**< packets that no operation of Pier's stood behind */
   uint64_t packets_dropped;     /**< foreign ones that nobody wanted */
   uint64_t wakes;               /**< wake packets posted (PostQueuedCompletionStatus) */

@@ -6,7 +6,7 @@
 
 #include "streams.h"
 
-#include "nt.h"
+#include "standin_win.h"
 
 #include <string.h>
 
@@ -27,8 +27,6 @@ static struct stand_in {
   _Atomic(HANDLE) file;
   support_event *entered, *go_on; /* both or none: holds the call */
 } stand_in;
-
-static struct nt_table table;
 
 static NTSTATUS NTAPI set_information(HANDLE file, struct nt_io_status *io, void *information, ULONG length_bytes,
                                       ULONG file_class) {
@@ -72,9 +70,9 @@ static pier_loop *open_stood_in(void) {
   memset(&stand_in, 0, sizeof stand_in);
   stand_in.real = system_can_detach();
   print_message("class 61: %s\n", stand_in.real ? "real" : "stand-in");
-  table = *nt__system();
-  table.set_information_file = set_information;
-  nt__replace(&table);
+  struct nt_table *table = standin__table();
+  table->set_information_file = set_information;
+  nt__replace(table);
   return support__open();
 }
 
@@ -85,7 +83,7 @@ static void close_stood_in(pier_loop *loop) {
 
 /* The system's table comes back also after a failed case. */
 static int end(void **state) {
-  nt__replace(NULL);
+  nt__replace(standin__table());
   return support__end(state);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "standin_win.h"
 #include "support.h"
 
 const bool support__windows = true;
@@ -69,6 +70,7 @@ void support__os_begin(void) {
   if (!support__signalled || !support__watch_changed || !thread)
     exit(98);
   CloseHandle(thread);
+  standin__begin();
 }
 
 void support__signal_os(void) {

@@ -4,6 +4,7 @@
    An inline is named as the function in the code whose exchange it makes; what one atomic exchange does there is one atomic step here.
    A loop around an exchange needs no loop here: the one round that succeeds is the step. What the model leaves out:
    not here: op__hold_more   io_uring's cancel request is a canceller like any other
+   not here: op__hold_in_kernel  who looks at a signalled event: as op__hold
    not here: slab__grow      slots that nobody has seen yet
 
    Every run ends, for submits are counted. So "never" is an error at the end, where nobody can move any more. A pending call
