@@ -311,6 +311,26 @@ static void a_timer_ends_the_wait(void **state) {
   support__close(loop);
 }
 
+static bool is_armed(void *context) {
+  (void)context;
+  return atomic_load(&between.associated) > 0;
+}
+
+/* Armed for a later one, it is set anew for one that comes in between. */
+static void an_earlier_timer_is_not_kept_waiting(void **state) {
+  (void)state;
+  pier_loop *loop = open_usual();
+  support_outcome *later = support__outcome(), *earlier = support__outcome();
+  pier_timer timer = pier_timer_start(loop, 30 * PIER_SECOND, 0, take_timer, later);
+  assert_true(timer != 0);
+  support__until(loop, is_armed, NULL, "the wait for the later one");
+  assert_true(pier_timer_start(loop, 3 * PIER_MILLISECOND, 0, take_timer, earlier) != 0);
+  support__until_count(loop, &earlier->calls, 1, "the earlier one");
+  assert_false(support__called(later));
+  assert_status(pier_timer_stop(timer), PIER_OK);
+  support__close(loop);
+}
+
 /* A host that has a port of its own finds nothing of the timer's on it when the loop is gone. */
 static void no_tick_is_left_on_a_hosts_port(void **state) {
   (void)state;
@@ -349,6 +369,7 @@ int main(int argc, char **argv) {
       BOTH(a_refusal_is_survived),
       BOTH(a_forged_signal_ends_nothing),
       BOTH(a_timer_ends_the_wait),
+      CASE(an_earlier_timer_is_not_kept_waiting, "_in_pool_mode", SUPPORT_THREADS),
       CASE(no_tick_is_left_on_a_hosts_port, "", 0),
   };
   return support__main(argc, argv, "signal", tests, sizeof tests / sizeof tests[0]);
