@@ -113,7 +113,7 @@ static size_t uring__sort(struct poller *poller, const struct uring_completion *
       uring__woken(poller, completion);
     else if (completion->id == URING_CANCEL)
       continue; /* it came too late: the operation has its own completion */
-    else if (uring__completed(poller, completion->id, completion->result))
+    else if (uring__completed(poller, completion->id, completion->result, completion->flags))
       ours++;
     else if (foreign < max)
       packets[foreign++] = (pier_packet){.key = completion->id, .status = (uint32_t)completion->result, .bytes = completion->flags};

@@ -52,7 +52,7 @@ bool uring__cancel_all(struct handle *handle);
 /* Launches and cancels what was handed over. */
 void uring__take_over(struct poller *poller);
 /* A completion of the kernel's; false if none of our operations stands behind it. */
-bool uring__completed(struct poller *poller, uint64_t id, int32_t result);
+bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32_t flags);
 
 /* uring_call.c: the calls, one per operation code. */
 void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *header);

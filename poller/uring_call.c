@@ -42,6 +42,9 @@ static void uring__fill_data(struct io_uring_sqe *entry, struct op *op, struct m
       io_uring_prep_send(entry, descriptor, piece.base, piece.bytes, (int)flags);
     else
       io_uring_prep_recv(entry, descriptor, piece.base, piece.bytes, (int)flags);
+    /* A call that would find nothing is spared. */
+    if (!writes && handle->drained)
+      entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
     return;
   }
   uint64_t offset = handle->slot.kind == PIER_KIND_FILE ? piece.offset : UINT64_MAX;

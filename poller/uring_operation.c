@@ -118,6 +118,9 @@ void uring__take_over(struct poller *poller) {
 /* What came of entering a lane. */
 enum uring_lane { LANE_OURS, LANE_TAKEN, LANE_DONE };
 
+/* A socket mostly has room: send() is cheaper than a submission of its own, and the callback comes without another look. */
+static bool uring__goes_at_once(const struct op *op) { return op->slot.kind == OP_WRITE && (op->handle->slot.flags & HANDLE_SOCKET); }
+
 /* From outside, what can be had at once is taken at once: it spares waking the loop for the launch, and what was there when the
    operation was submitted is what it gets. */
 static enum uring_lane uring__enter_lane(struct op *op, bool inside) {
@@ -128,7 +131,7 @@ static enum uring_lane uring__enter_lane(struct op *op, bool inside) {
   if (lane->current) {
     ready_list__append(&lane->waiting, &op->ready);
     entered = LANE_TAKEN;
-  } else if (!inside && uring__try(op)) {
+  } else if ((!inside || uring__goes_at_once(op)) && uring__try(op)) {
     entered = LANE_DONE;
   } else {
     lane->current = op;
@@ -208,11 +211,13 @@ static bool uring__outcome(struct op *op, int32_t result, struct piece *piece) {
   return true;
 }
 
-bool uring__completed(struct poller *poller, uint64_t id, int32_t result) {
+bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32_t flags) {
   struct op *op = op__in_kernel(poller, id);
   struct piece piece;
   if (!op)
     return false;
+  if (op->slot.kind == OP_READ && uring__has_lanes(op))
+    op->handle->drained = result > 0 && !(flags & IORING_CQE_F_SOCK_NONEMPTY);
   bool goes_on = !uring__outcome(op, result, &piece) ? uring__ask(op) : op__progress(op, &piece) && uring__begin(op);
   if (!goes_on)
     uring__finish(op);
