@@ -10,26 +10,26 @@
 
 static int epoll__set(const struct poller *poller) { return (int)poller->port; }
 
-static int epoll__open(struct poller *poller) {
+static int epoll__open(struct poller *poller, uint32_t threads) {
+  (void)threads; /* one set for all */
   struct port_common *common = calloc(1, sizeof *common);
   if (!common)
     return PIER_ENOMEM;
-  int status = port_common__open(common);
-  if (status != PIER_OK) {
-    free(common);
-    return status;
-  }
+  port_common__open(common);
+  common->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   /* Edge-triggered and never read: each write to it is an edge, and one call less. */
   struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.u64 = PORT_WAKE_KEY};
   int set = epoll_create1(EPOLL_CLOEXEC);
-  if (set >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, common->wake, &wake) == 0) {
+  if (common->wake >= 0 && set >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, common->wake, &wake) == 0) {
     poller->port = (uintptr_t)set;
     poller->system = common;
     return PIER_OK;
   }
-  status = pier_error_from_system((uint32_t)errno);
+  int status = pier_error_from_system((uint32_t)errno);
   if (set >= 0)
     close(set);
+  if (common->wake >= 0)
+    close(common->wake);
   port_common__close(common);
   free(common);
   return status;
@@ -37,6 +37,7 @@ static int epoll__open(struct poller *poller) {
 
 static void epoll__close(struct poller *poller) {
   close(epoll__set(poller));
+  close(port_common__of(poller)->wake);
   port_common__close(port_common__of(poller));
   free(poller->system);
 }
@@ -164,5 +165,6 @@ const struct port_backend epoll_backend = {
     .wait = epoll__wait,
     .wake = epoll__wake,
     .flush = epoll__flush,
+    .post = port_common__post,
     .forget = epoll__forget,
 };

@@ -32,6 +32,8 @@ struct poller {
   pier_packet_callback on_packet;
   void *packet_context;
   bool pooled; /* several threads: one in a turn is not the one that waits on the port */
+  uint32_t seats;           /* as many of them wait, each on a port of its own; 0: there is one port (runtime/seats.h) */
+  _Atomic uint32_t keeper;  /* with seats: whose thread looks after the inbox and the timers, and is woken for them */
   /* What the room above lends: */
   int (*cancel_work)(struct poller *poller, struct op *op);
   void (*offload)(struct poller *poller, struct op *op); /* has a worker run a blocking operation */
@@ -48,6 +50,7 @@ struct poller {
 struct poller_limits {
   uint32_t operations_max;
   uint32_t handles_max;
+  uint32_t threads;
   bool use_port;
   pier_native port;
 };
@@ -140,6 +143,14 @@ const char *port__name(const struct poller *poller);
 void port__flush(struct poller *poller);
 /* For a host that waits on the port: takes what has completed, unless it is the host who dequeues it. */
 void port__collect(struct poller *poller);
+/* Where there are seats. Another's callback takes long: what it submits goes to the system at once from now on, until its thread
+   looks at its port again. */
+void port__hurry(struct poller *poller, uint32_t seat);
+/* Wakes the thread of a seat. */
+void port__nudge(struct poller *poller, uint32_t seat);
+/* For who stands in at another seat (turn->seat is that one's), when he has looked at its port: has his own port wake him when there is
+   more. False: there is already, and he is to look again. */
+bool port__watch(struct poller *poller, uint32_t own_seat);
 /* Whether an accept that failed with this code goes on with the next connection. */
 bool port__peer_went_away(uint32_t code);
 /* What an accept or connect has opened, ready for use; the status if it cannot be had. */

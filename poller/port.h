@@ -9,7 +9,7 @@ struct port_backend {
   const char *name;
   bool blocking_files; /* files have no readiness: worker threads serve them */
   bool non_blocking;   /* its own descriptors are opened O_NONBLOCK */
-  int (*open)(struct poller *poller);
+  int (*open)(struct poller *poller, uint32_t threads);
   void (*close)(struct poller *poller);
   int (*associate)(struct handle *handle);
   void (*disassociate)(struct handle *handle);
@@ -19,6 +19,11 @@ struct port_backend {
   size_t (*wait)(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns);
   void (*wake)(struct poller *poller);
   void (*flush)(struct poller *poller);
+  void (*post)(struct op *op);
+  /* Of a backend with seats. */
+  void (*hurry)(struct poller *poller, uint32_t seat);
+  void (*nudge)(struct poller *poller, uint32_t seat);
+  bool (*watch)(struct poller *poller, uint32_t own_seat);
   /* Before the descriptor is closed. */
   void (*forget)(struct handle *handle);
 };
@@ -29,7 +34,8 @@ extern const struct port_backend uring_backend;
 /* What a wake comes under; no handle's and no operation's id, for those have their kind in them. */
 #define PORT_WAKE_KEY ((uint64_t)1)
 
-/* What both have: locks for the handles' lanes, and operations that have ended and only keep their place in the order. */
+/* What both have: locks for the handles' lanes; and what epoll has once, io_uring for each ring: operations that have ended and only keep
+   their place in the order, and what wakes the loop. */
 #define PORT_LOCKS 64u
 
 /* In handle->watch, above the backend's own: some of its operations may be with the workers. */
@@ -43,10 +49,9 @@ struct port_common {
   int wake; /* an eventfd */
 };
 
-/* PIER_OK, or what the system says of the eventfd. */
-int port_common__open(struct port_common *common);
+void port_common__open(struct port_common *common);
 void port_common__close(struct port_common *common);
-void port_common__post(struct poller *poller, struct op *op);
+void port_common__post(struct op *op);
 /* Ends what was posted. */
 void port_common__drain(struct poller *poller);
 static inline bool port_common__has_posted(struct port_common *common) {

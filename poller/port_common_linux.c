@@ -1,27 +1,21 @@
 #include "port.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-int port_common__open(struct port_common *common) {
-  common->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (common->wake < 0)
-    return pier_error_from_system((uint32_t)errno);
+void port_common__open(struct port_common *common) {
   for (unsigned i = 0; i < PORT_LOCKS; i++)
     mutex__init(&common->locks[i]);
   mutex__init(&common->posted_lock);
-  return PIER_OK;
 }
 
 void port_common__close(struct port_common *common) {
   for (unsigned i = 0; i < PORT_LOCKS; i++)
     mutex__destroy(&common->locks[i]);
   mutex__destroy(&common->posted_lock);
-  close(common->wake);
 }
 
-void port_common__post(struct poller *poller, struct op *op) {
+void port_common__post(struct op *op) {
+  struct poller *poller = op->handle->poller;
   struct port_common *common = port_common__of(poller);
   mutex__lock(&common->posted_lock);
   ready_list__append(&common->posted, &op->ready);

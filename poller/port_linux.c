@@ -18,7 +18,7 @@ int port__open(struct poller *poller, const struct poller_limits *limits) {
     if (wanted && *wanted && strcmp(wanted, backends[i]->name) != 0)
       continue;
     poller->backend = backends[i];
-    status = poller->backend->open(poller);
+    status = poller->backend->open(poller, limits->threads);
     /* What only one of them lacks is no reason to fail. */
     if (status == PIER_OK || (status != PIER_ENOTSUP && status != PIER_EPERM && status != PIER_EACCES && status != PIER_ENOMEM))
       return status;
@@ -127,7 +127,7 @@ bool port__post_wake(struct poller *poller) {
 }
 
 bool port__post_settled(struct op *op) {
-  port_common__post(op->handle->poller, op);
+  op->handle->poller->backend->post(op);
   return true;
 }
 
@@ -145,6 +145,9 @@ bool port__is_wake(const struct poller *poller, const pier_packet *packet) {
 }
 
 void port__flush(struct poller *poller) { poller->backend->flush(poller); }
+void port__hurry(struct poller *poller, uint32_t seat) { poller->backend->hurry(poller, seat); }
+void port__nudge(struct poller *poller, uint32_t seat) { poller->backend->nudge(poller, seat); }
+bool port__watch(struct poller *poller, uint32_t own_seat) { return poller->backend->watch(poller, own_seat); }
 void port__collect(struct poller *poller) { poller__wait(poller, 0); }
 
 /* No packet that names an operation by its address ever comes here. */

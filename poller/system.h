@@ -18,6 +18,7 @@ struct condition {
 
 void mutex__init(struct mutex *mutex);
 void mutex__lock(struct mutex *mutex);
+bool mutex__try_lock(struct mutex *mutex);
 void mutex__unlock(struct mutex *mutex);
 void mutex__destroy(struct mutex *mutex);
 

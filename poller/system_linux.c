@@ -19,6 +19,7 @@ static pthread_cond_t *condition__native(struct condition *condition) { return (
 
 void mutex__init(struct mutex *mutex) { CHECK(pthread_mutex_init(mutex__native(mutex), NULL) == 0); }
 void mutex__lock(struct mutex *mutex) { CHECK(pthread_mutex_lock(mutex__native(mutex)) == 0); }
+bool mutex__try_lock(struct mutex *mutex) { return pthread_mutex_trylock(mutex__native(mutex)) == 0; }
 void mutex__unlock(struct mutex *mutex) { CHECK(pthread_mutex_unlock(mutex__native(mutex)) == 0); }
 void mutex__destroy(struct mutex *mutex) { CHECK(pthread_mutex_destroy(mutex__native(mutex)) == 0); }
 

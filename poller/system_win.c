@@ -10,6 +10,7 @@ _Static_assert(sizeof(CONDITION_VARIABLE) <= sizeof(struct condition), "a condit
 
 void mutex__init(struct mutex *mutex) { InitializeSRWLock((SRWLOCK *)mutex->words); }
 void mutex__lock(struct mutex *mutex) { AcquireSRWLockExclusive((SRWLOCK *)mutex->words); }
+bool mutex__try_lock(struct mutex *mutex) { return TryAcquireSRWLockExclusive((SRWLOCK *)mutex->words); }
 void mutex__unlock(struct mutex *mutex) { ReleaseSRWLockExclusive((SRWLOCK *)mutex->words); }
 void mutex__destroy(struct mutex *mutex) { (void)mutex; /* a slim lock holds nothing */ }
 

@@ -8,6 +8,7 @@ void turn__begin(struct turn *turn, struct poller *poller) {
   turn->poller = poller;
   turn->ready.first = turn->ready.last = 0;
   turn->outer = here;
+  turn->seat = 0;
   here = turn;
 }
 

@@ -11,6 +11,7 @@ struct turn {
   struct poller *poller;
   struct ready_list ready;
   struct turn *outer; /* a callback may drive another loop */
+  uint32_t seat;      /* where the poller has several: whose port this thread looks at (runtime/seats.h) */
 };
 
 /* The turn that the calling thread is in, or null. */

@@ -4,63 +4,86 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 /* Most completions that one wait takes. */
 #define URING_BATCH 1024
 
 /* ---- Open and close ---- */
 
-static int uring__setup(struct poller *poller, struct uring *uring) {
-  struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL, .cq_entries = URING_COMPLETIONS};
-  /* The thread that drives the loop comes to the kernel soon by itself; one in a callback of the pool may not. */
-  if (!poller->pooled)
-    params.flags |= IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
-  int code = io_uring_queue_init_params(URING_ENTRIES, &uring->ring, &params);
+static int uring__setup(struct io_uring *ring) {
+  /* The thread of a ring comes to the kernel soon by itself. One that is long in a callback does at the next tick of the clock, and the
+     completion is there for who stands in. That is why not IORING_SETUP_DEFER_TASKRUN: nobody else could have it then. */
+  struct io_uring_params params = {
+      .flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+      .cq_entries = URING_COMPLETIONS,
+  };
+  int code = io_uring_queue_init_params(URING_ENTRIES, ring, &params);
   if (code < 0)
     return code == -ENOSYS || code == -EINVAL || code == -EPERM ? PIER_ENOTSUP : pier_error_from_system((uint32_t)-code);
   const unsigned wanted = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL | IORING_FEAT_CQE_SKIP;
-  struct io_uring_probe *probe = io_uring_get_probe_ring(&uring->ring);
+  struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
   /* With 5.19 came this operation, and cancelling by descriptor. */
   bool fits = (params.features & wanted) == wanted && params.sq_entries == URING_ENTRIES && probe && io_uring_opcode_supported(probe, IORING_OP_SOCKET);
   io_uring_free_probe(probe);
   if (!fits) {
-    io_uring_queue_exit(&uring->ring);
+    io_uring_queue_exit(ring);
     return PIER_ENOTSUP;
   }
   for (unsigned i = 0; i < URING_ENTRIES; i++)
-    uring->ring.sq.array[i] = i;
+    ring->sq.array[i] = i;
   return PIER_OK;
 }
 
-static int uring__open(struct poller *poller) {
-  struct uring *uring = calloc(1, sizeof *uring);
-  if (!uring)
-    return PIER_ENOMEM;
-  int status = port_common__open(&uring->common);
-  if (status == PIER_OK) {
-    status = uring__setup(poller, uring);
-    if (status != PIER_OK)
-      port_common__close(&uring->common);
-  }
+static int uring__open_ring(struct uring_ring *ring) {
+  ring->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (ring->wake < 0)
+    return pier_error_from_system((uint32_t)errno);
+  int status = uring__setup(&ring->ring);
   if (status != PIER_OK) {
-    free(uring);
+    close(ring->wake);
     return status;
   }
-  mutex__init(&uring->lock);
-  mutex__init(&uring->handing);
-  poller->system = uring;
-  poller->port = (uintptr_t)uring->ring.ring_fd;
+  mutex__init(&ring->lock);
+  mutex__init(&ring->handing);
+  inbox__init(&ring->inbox);
   return PIER_OK;
 }
 
-static void uring__close(struct poller *poller) {
-  struct uring *uring = uring__of(poller);
-  io_uring_queue_exit(&uring->ring);
-  mutex__destroy(&uring->lock);
-  mutex__destroy(&uring->handing);
+static void uring__close_rings(struct uring *uring) {
+  while (uring->count) {
+    struct uring_ring *ring = &uring->rings[--uring->count];
+    io_uring_queue_exit(&ring->ring);
+    mutex__destroy(&ring->lock);
+    mutex__destroy(&ring->handing);
+    close(ring->wake);
+  }
   port_common__close(&uring->common);
   free(uring);
 }
+
+static int uring__open(struct poller *poller, uint32_t threads) {
+  uint32_t count = threads ? threads : 1;
+  struct uring *uring = calloc(1, sizeof *uring + count * sizeof uring->rings[0]);
+  if (!uring)
+    return PIER_ENOMEM;
+  port_common__open(&uring->common);
+  int status = PIER_OK;
+  while (uring->count < count && status == PIER_OK) {
+    status = uring__open_ring(&uring->rings[uring->count]);
+    uring->count += status == PIER_OK;
+  }
+  if (status != PIER_OK) {
+    uring__close_rings(uring);
+    return status;
+  }
+  poller->seats = threads;
+  poller->system = uring;
+  poller->port = (uintptr_t)uring->rings[0].ring.ring_fd;
+  return PIER_OK;
+}
+
+static void uring__close(struct poller *poller) { uring__close_rings(uring__of(poller)); }
 
 /* A ring has no set of handles: each operation names its descriptor. */
 static int uring__associate(struct handle *handle) {
@@ -71,7 +94,27 @@ static int uring__associate(struct handle *handle) {
 static void uring__disassociate(struct handle *handle) { (void)handle; }
 static void uring__forget(struct handle *handle) { (void)handle; }
 
-static void uring__wake(struct poller *poller) { eventfd_write(uring__of(poller)->common.wake, 1); }
+static void uring__wake(struct poller *poller) {
+  eventfd_write(uring__of(poller)->rings[atomic_load_explicit(&poller->keeper, memory_order_seq_cst)].wake, 1);
+}
+
+/* ---- Where each poller thread has a ring ---- */
+
+static void uring__nudge(struct poller *poller, uint32_t seat) {
+  struct uring_ring *ring = &uring__of(poller)->rings[seat];
+  if (inbox__tell(&ring->inbox))
+    eventfd_write(ring->wake, 1);
+}
+
+static bool uring__watch(struct poller *poller, uint32_t own_seat) {
+  uint32_t seat = turn__here()->seat;
+  uring__hurry(poller, seat);
+  /* From here on who hands something over writes to the eventfd. */
+  if (!inbox__sleep(&uring__here(poller)->inbox))
+    return false;
+  uring__push_watch(poller, own_seat, seat);
+  return true;
+}
 
 /* ---- Waiting ---- */
 
@@ -82,18 +125,18 @@ struct uring_completion {
 };
 
 /* Takes completions out of the queue; several host threads may come at once. */
-static size_t uring__take(struct uring *uring, struct uring_completion *completions, size_t max) {
+static size_t uring__take(struct uring_ring *ring, struct uring_completion *completions, size_t max) {
   struct io_uring_cqe *entry;
   unsigned head;
   size_t count = 0;
-  mutex__lock(&uring->lock);
-  io_uring_for_each_cqe(&uring->ring, head, entry) {
+  mutex__lock(&ring->lock);
+  io_uring_for_each_cqe(&ring->ring, head, entry) {
     if (count == max)
       break;
     completions[count++] = (struct uring_completion){entry->user_data, entry->res, entry->flags};
   }
-  io_uring_cq_advance(&uring->ring, (unsigned)count);
-  mutex__unlock(&uring->lock);
+  io_uring_cq_advance(&ring->ring, (unsigned)count);
+  mutex__unlock(&ring->lock);
   return count;
 }
 
@@ -101,7 +144,14 @@ static void uring__woken(struct poller *poller, const struct uring_completion *c
   if (completion->flags & IORING_CQE_F_MORE)
     atomic_store_explicit(&poller->wake_posted, 0, memory_order_seq_cst);
   else if (completion->result != -ECANCELED)
-    uring__of(poller)->armed_by = 0; /* it has run out: the next wait arms it again */
+    uring__here(poller)->armed_by = 0; /* it has run out: the next wait arms it again */
+}
+
+/* Another seat's ring has something; whose thread looks there is not decided here. */
+static void uring__watched(struct poller *poller, const struct uring_completion *completion) {
+  struct uring *uring = uring__of(poller);
+  uint32_t own = turn__here()->seat + 1;
+  atomic_compare_exchange_strong_explicit(&uring->rings[completion->id - URING_WATCH].watched_by, &own, 0, memory_order_acq_rel, memory_order_relaxed);
 }
 
 /* Gives how many completions were nobody's: those go to the host's callback as packets, and are counted there. */
@@ -111,6 +161,8 @@ static size_t uring__sort(struct poller *poller, const struct uring_completion *
     const struct uring_completion *completion = &completions[i];
     if (completion->id == URING_WAKE)
       uring__woken(poller, completion);
+    else if (completion->id >= URING_WATCH && completion->id < URING_WATCH + uring__of(poller)->count)
+      uring__watched(poller, completion);
     else if (completion->id == URING_CANCEL)
       continue; /* it came too late: the operation has its own completion */
     else if (uring__completed(poller, completion->id, completion->result, completion->flags))
@@ -122,18 +174,23 @@ static size_t uring__sort(struct poller *poller, const struct uring_completion *
   return foreign;
 }
 
+/* Whether this thread may sleep now: nothing is due, and nothing was handed over since we looked. */
+static bool uring__may_sleep(struct poller *poller, struct uring_ring *ring) {
+  return !port__has_due(poller) && (!poller->seats || inbox__sleep(&ring->inbox));
+}
+
 static size_t uring__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns) {
-  struct uring *uring = uring__of(poller);
+  struct uring_ring *ring = uring__here(poller);
   struct uring_completion completions[PORT_BATCH];
   size_t taken = 0, foreign = 0, count;
-  port_common__drain(poller);
-  if (!uring->armed_by || (!poller->pooled && uring->armed_by != thread__self()))
+  if (!ring->armed_by || (!poller->seats && ring->armed_by != thread__self()))
     uring__push_wake(poller);
   uring__take_over(poller);
   /* Some of that may be through already, and is not to wait for what is not. */
-  uring__enter(poller, port__has_due(poller) ? 0 : timeout_ns);
+  uring__enter(poller, timeout_ns && uring__may_sleep(poller, ring) ? timeout_ns : 0);
+  inbox__rise(&ring->inbox);
   do {
-    count = uring__take(uring, completions, PORT_BATCH);
+    count = uring__take(ring, completions, PORT_BATCH);
     foreign += uring__sort(poller, completions, count, packets + foreign, max - foreign);
     taken += count;
   } while (count == PORT_BATCH && taken < URING_BATCH);
@@ -154,5 +211,9 @@ const struct port_backend uring_backend = {
     .wait = uring__wait,
     .wake = uring__wake,
     .flush = uring__flush,
+    .post = uring__hand_settled,
+    .hurry = uring__hurry,
+    .nudge = uring__nudge,
+    .watch = uring__watch,
     .forget = uring__forget,
 };

@@ -11,20 +11,33 @@
 /* What a completion names that no operation stands behind; an operation's id has its kind in it. */
 #define URING_WAKE ((uint64_t)PORT_WAKE_KEY)
 #define URING_CANCEL ((uint64_t)2)
+#define URING_WATCH ((uint64_t)0x100) /* and the seat that is watched */
 
-/* The ring is one thread's at a time: of who drives the loop, or of its own poller threads, which live as long as it does. What
-   other threads submit and cancel is handed over, because the kernel ties a call to the thread that made it: it would end with
-   the thread. */
-struct uring {
-  struct port_common common; /* first: see port_common__of() */
+/* One ring, tended by one thread at a time: by who drives the loop, or by the poller thread whose seat it is, or who stands in for
+   that. What other threads submit and cancel is handed over, because the kernel ties a call to the thread that made it: it would
+   end with the thread. */
+struct uring_ring {
   struct io_uring ring;
   struct mutex lock;         /* both queues */
   struct msghdr headers[URING_ENTRIES]; /* one per entry of the queue: the kernel has copied it when it has taken the entry */
   uint64_t armed_by;         /* the thread whose poll of the eventfd wakes the ring; 0: none */
+  int wake;                  /* an eventfd */
+  bool hurried;              /* under the lock: entries are not to wait in line */
+  _Atomic uint32_t watched_by; /* the seat whose ring polls this one, + 1 */
+  struct inbox inbox;        /* with seats: whether the thread sleeps; nothing lies in it */
   struct mutex handing;
   struct ready_list launches; /* handed over to be launched */
+  struct ready_list settled;  /* ended already: they only keep their place in the order */
   struct op *cancels;         /* handed over to be cancelled, linked by system[URING_LINK] */
   _Atomic uint32_t handed;
+};
+
+/* A loop that is driven has one ring; one with poller threads has one for each of them, and a handle belongs to one of these by its
+   slot. */
+struct uring {
+  struct port_common common; /* first: see port_common__of() */
+  uint32_t count;
+  struct uring_ring rings[];
 };
 
 /* The words in op->system. */
@@ -34,23 +47,45 @@ enum { URING_CALL = 0, URING_POLL = 1 };
 
 static inline struct uring *uring__of(struct poller *poller) { return poller->system; }
 
+static inline uint32_t uring__seat(const struct handle *handle) {
+  return slab__index(&handle->poller->handles, &handle->slot) % uring__of(handle->poller)->count;
+}
+static inline struct uring_ring *uring__home(const struct handle *handle) { return &uring__of(handle->poller)->rings[uring__seat(handle)]; }
+
+/* The ring that this thread tends, which is in a turn of the poller's. */
+static inline struct uring_ring *uring__here(struct poller *poller) { return &uring__of(poller)->rings[turn__here()->seat]; }
+
+/* Whether this thread tends the handle's ring. */
+static inline bool uring__is_home(const struct handle *handle) {
+  return port__is_inside(handle->poller) && turn__here()->seat == uring__seat(handle);
+}
+
 /* uring_queue.c: what goes to the kernel. */
 
 /* Puts an operation in line. 0; ECANCELED if its end is wanted; EAGAIN if the ring takes nothing. */
 uint32_t uring__push(struct op *op);
-void uring__push_cancel(struct poller *poller, pier_operation id);
+void uring__push_cancel(struct op *op);
 void uring__push_cancel_all(struct handle *handle);
+/* Polls, in the ring of this thread: the eventfd that wakes it, for good; another seat's ring, once. */
 void uring__push_wake(struct poller *poller);
+void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat);
 /* Has the kernel take what is in line, and waits for a completion, at most so long; 0 is not at all. */
 void uring__enter(struct poller *poller, uint64_t timeout_ns);
 void uring__flush(struct poller *poller);
+void uring__hurry(struct poller *poller, uint32_t seat);
+
+/* uring_hand.c: what other threads have for a ring. */
+void uring__hand_launch(struct op *op);
+void uring__hand_cancel(struct op *op);
+void uring__hand_settled(struct op *op);
+/* Launches, cancels and ends what was handed over. */
+void uring__take_over(struct poller *poller);
 
 /* uring_operation.c: operations, from their submit to their end. */
 enum port_start uring__submit(struct op *op, struct piece *piece);
+void uring__launch(struct op *op);
 void uring__cancel(struct op *op);
 bool uring__cancel_all(struct handle *handle);
-/* Launches and cancels what was handed over. */
-void uring__take_over(struct poller *poller);
 /* A completion of the kernel's; false if none of our operations stands behind it. */
 bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32_t flags);
 

@@ -56,61 +56,9 @@ static void uring__finish(struct op *op) {
   }
 }
 
-static void uring__launch(struct op *op) {
+void uring__launch(struct op *op) {
   if (!uring__begin(op))
     uring__finish(op);
-}
-
-/* ---- From threads that the ring does not know ---- */
-
-static void uring__hand_launch(struct op *op) {
-  struct poller *poller = op->handle->poller;
-  struct uring *uring = uring__of(poller);
-  mutex__lock(&uring->handing);
-  ready_list__append(&uring->launches, &op->ready);
-  atomic_fetch_add_explicit(&uring->handed, 1, memory_order_seq_cst);
-  mutex__unlock(&uring->handing);
-  poller__tell(poller);
-}
-
-/* It is held until the cancel is in line. */
-static void uring__hand_cancel(struct op *op) {
-  struct poller *poller = op->handle->poller;
-  struct uring *uring = uring__of(poller);
-  mutex__lock(&uring->handing);
-  bool first = !op->system[URING_HANDED];
-  if (first) {
-    op->system[URING_HANDED] = 1;
-    op->system[URING_LINK] = (uintptr_t)uring->cancels;
-    uring->cancels = op;
-    op__hold_more(op);
-    atomic_fetch_add_explicit(&uring->handed, 1, memory_order_seq_cst);
-  }
-  mutex__unlock(&uring->handing);
-  if (first)
-    poller__tell(poller);
-}
-
-void uring__take_over(struct poller *poller) {
-  struct uring *uring = uring__of(poller);
-  if (!atomic_load_explicit(&uring->handed, memory_order_seq_cst))
-    return;
-  mutex__lock(&uring->handing);
-  struct ready_list launches = uring->launches;
-  struct op *cancels = uring->cancels;
-  uring->launches = (struct ready_list){NULL, NULL};
-  uring->cancels = NULL;
-  atomic_store_explicit(&uring->handed, 0, memory_order_seq_cst);
-  mutex__unlock(&uring->handing);
-  struct ready *ready;
-  while ((ready = ready_list__take(&launches)))
-    uring__launch(op__of_ready(ready));
-  while (cancels) {
-    struct op *op = cancels;
-    cancels = (struct op *)op->system[URING_LINK];
-    uring__push_cancel(poller, op__id(poller, op));
-    op__let_go(op);
-  }
 }
 
 /* ---- Submit, cancel, complete ---- */
@@ -141,7 +89,7 @@ static enum uring_lane uring__enter_lane(struct op *op, bool inside) {
 }
 
 enum port_start uring__submit(struct op *op, struct piece *piece) {
-  bool inside = port__is_inside(op->handle->poller);
+  bool inside = uring__is_home(op->handle);
   (void)piece;
   switch (uring__has_lanes(op) ? uring__enter_lane(op, inside) : LANE_OURS) {
   case LANE_DONE:
@@ -158,7 +106,6 @@ enum port_start uring__submit(struct op *op, struct piece *piece) {
 }
 
 void uring__cancel(struct op *op) {
-  struct poller *poller = op->handle->poller;
   if (uring__has_lanes(op)) {
     struct mutex *lock = port_common__lock(op->handle);
     mutex__lock(lock);
@@ -169,8 +116,8 @@ void uring__cancel(struct op *op) {
       return;
     }
   }
-  if (port__is_inside(poller))
-    uring__push_cancel(poller, op__id(poller, op));
+  if (uring__is_home(op->handle))
+    uring__push_cancel(op);
   else
     uring__hand_cancel(op);
 }
@@ -178,7 +125,7 @@ void uring__cancel(struct op *op) {
 bool uring__cancel_all(struct handle *handle) {
   port_common__cancel_waiting(handle);
   /* By descriptor: everything of it that the ring has. Of a borrowed one that may be another handle's too. */
-  if (!(handle->slot.flags & HANDLE_OURS) || !port__is_inside(handle->poller) || (handle->watch & PORT_HAS_IOCTLS))
+  if (!(handle->slot.flags & HANDLE_OURS) || !uring__is_home(handle) || (handle->watch & PORT_HAS_IOCTLS))
     return false;
   uring__push_cancel_all(handle);
   return true;

@@ -19,52 +19,58 @@ static bool uring__is_full(struct io_uring *ring) {
   return ring->sq.sqe_tail - io_uring_smp_load_acquire(ring->sq.khead) >= URING_ENTRIES;
 }
 
-static int uring__call(struct poller *poller, unsigned count, unsigned wait, unsigned flags, struct io_uring_getevents_arg *argument) {
-  struct uring *uring = uring__of(poller);
+static int uring__call(struct poller *poller, struct uring_ring *ring, unsigned count, unsigned wait, unsigned flags,
+                       struct io_uring_getevents_arg *argument) {
   counter__add(&poller->counters.system_calls, 1);
-  return io_uring_enter2((unsigned)uring->ring.ring_fd, count, wait, flags, (sigset_t *)(void *)argument, argument ? sizeof *argument : _NSIG / 8);
+  return io_uring_enter2((unsigned)ring->ring.ring_fd, count, wait, flags, (sigset_t *)(void *)argument, argument ? sizeof *argument : _NSIG / 8);
 }
 
 /* A free entry, cleared of its past by the prep functions; null if the kernel takes none. Under the lock. */
-static struct io_uring_sqe *uring__entry(struct poller *poller, unsigned *index) {
-  struct io_uring *ring = &uring__of(poller)->ring;
-  for (int i = 0; uring__is_full(ring); i++) {
+static struct io_uring_sqe *uring__entry(struct poller *poller, struct uring_ring *ring, unsigned *index) {
+  for (int i = 0; uring__is_full(&ring->ring); i++) {
     if (i == URING_TRIES)
       return NULL;
-    if (uring__call(poller, uring__publish(ring), 0, 0, NULL) < 0)
+    if (uring__call(poller, ring, uring__publish(&ring->ring), 0, 0, NULL) < 0)
       thread__yield();
   }
-  *index = ring->sq.sqe_tail++ & (URING_ENTRIES - 1);
-  return &ring->sq.sqes[*index];
+  *index = ring->ring.sq.sqe_tail++ & (URING_ENTRIES - 1);
+  return &ring->ring.sq.sqes[*index];
 }
 
-/* Poller threads do not wait for the end of a callback: it may wait for another thread's. */
-static void uring__pushed(struct poller *poller) {
-  if (poller->pooled)
-    uring__flush(poller);
+/* Under the lock, so that nobody comes upon a queue that the kernel is just emptying and takes it for full. */
+static void uring__hand_in(struct poller *poller, struct uring_ring *ring) {
+  unsigned count = uring__publish(&ring->ring);
+  if (count)
+    uring__call(poller, ring, count, 0, 0, NULL);
+}
+
+/* What is in line goes to the kernel when the callbacks that are due have run. Not if the one that runs takes long: it may itself wait
+   for what it has just submitted. */
+static void uring__pushed(struct poller *poller, struct uring_ring *ring) {
+  if (ring->hurried)
+    uring__hand_in(poller, ring);
 }
 
 uint32_t uring__push(struct op *op) {
   struct poller *poller = op->handle->poller;
-  struct uring *uring = uring__of(poller);
+  struct uring_ring *ring = uring__home(op->handle);
   uint32_t code = 0;
   unsigned index = 0;
-  mutex__lock(&uring->lock);
+  mutex__lock(&ring->lock);
   /* Who wants its end marks it and then puts a cancel in line, under this lock: either the mark is seen here, or the cancel comes
      behind the operation. */
   if (op__asked_to_end(op) != PIER_OK || handle__is_closing(op->handle)) {
     code = ECANCELED;
   } else {
-    struct io_uring_sqe *entry = uring__entry(poller, &index);
+    struct io_uring_sqe *entry = uring__entry(poller, ring, &index);
     code = entry ? 0 : EAGAIN;
     if (entry) {
-      uring__fill(entry, op, &uring->headers[index]);
+      uring__fill(entry, op, &ring->headers[index]);
       entry->user_data = op__id(poller, op);
+      uring__pushed(poller, ring);
     }
   }
-  mutex__unlock(&uring->lock);
-  if (!code)
-    uring__pushed(poller);
+  mutex__unlock(&ring->lock);
   return code;
 }
 
@@ -73,77 +79,97 @@ static void uring__mark_cancel(struct io_uring_sqe *entry) {
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS; /* the operation itself says how it ended */
 }
 
-void uring__push_cancel(struct poller *poller, pier_operation id) {
-  struct uring *uring = uring__of(poller);
+void uring__push_cancel(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  struct uring_ring *ring = uring__home(op->handle);
   unsigned index;
-  mutex__lock(&uring->lock);
-  struct io_uring_sqe *entry = uring__entry(poller, &index);
+  mutex__lock(&ring->lock);
+  struct io_uring_sqe *entry = uring__entry(poller, ring, &index);
   CHECK(entry); /* an operation that nobody can end any more */
-  io_uring_prep_cancel64(entry, id, 0);
+  io_uring_prep_cancel64(entry, op__id(poller, op), 0);
   uring__mark_cancel(entry);
-  mutex__unlock(&uring->lock);
-  uring__pushed(poller);
+  uring__pushed(poller, ring);
+  mutex__unlock(&ring->lock);
 }
 
 void uring__push_cancel_all(struct handle *handle) {
-  struct poller *poller = handle->poller;
-  struct uring *uring = uring__of(poller);
+  struct uring_ring *ring = uring__home(handle);
   unsigned index;
-  mutex__lock(&uring->lock);
-  struct io_uring_sqe *entry = uring__entry(poller, &index);
+  mutex__lock(&ring->lock);
+  struct io_uring_sqe *entry = uring__entry(handle->poller, ring, &index);
   CHECK(entry);
   io_uring_prep_cancel_fd(entry, (int)handle->native, IORING_ASYNC_CANCEL_ALL);
   uring__mark_cancel(entry);
-  mutex__unlock(&uring->lock);
-  uring__pushed(poller);
+  uring__pushed(handle->poller, ring);
+  mutex__unlock(&ring->lock);
 }
 
 /* A poll of the eventfd that stays: each write to it is a completion, and nobody has to read it. */
 void uring__push_wake(struct poller *poller) {
-  struct uring *uring = uring__of(poller);
+  struct uring_ring *ring = uring__here(poller);
   unsigned index;
-  mutex__lock(&uring->lock);
-  struct io_uring_sqe *entry = uring->armed_by ? uring__entry(poller, &index) : NULL;
+  mutex__lock(&ring->lock);
+  struct io_uring_sqe *entry = ring->armed_by ? uring__entry(poller, ring, &index) : NULL;
   if (entry) {
     /* That of a thread which may have ended: it would wake late. */
     io_uring_prep_poll_remove(entry, URING_WAKE);
     uring__mark_cancel(entry);
   }
-  entry = uring__entry(poller, &index);
-  uring->armed_by = 0;
+  entry = uring__entry(poller, ring, &index);
+  ring->armed_by = 0;
   if (entry) {
-    io_uring_prep_poll_multishot(entry, uring->common.wake, POLLIN);
+    io_uring_prep_poll_multishot(entry, ring->wake, POLLIN);
     entry->user_data = URING_WAKE;
-    uring->armed_by = thread__self();
+    ring->armed_by = thread__self();
   }
-  mutex__unlock(&uring->lock);
+  mutex__unlock(&ring->lock);
+}
+
+void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat) {
+  struct uring *uring = uring__of(poller);
+  struct uring_ring *own = &uring->rings[own_seat];
+  unsigned index;
+  if (atomic_exchange_explicit(&uring->rings[seat].watched_by, own_seat + 1, memory_order_acq_rel) == own_seat + 1)
+    return; /* it does already */
+  mutex__lock(&own->lock);
+  struct io_uring_sqe *entry = uring__entry(poller, own, &index);
+  CHECK(entry); /* a seat that nobody would look after */
+  io_uring_prep_poll_add(entry, uring->rings[seat].ring.ring_fd, POLLIN);
+  entry->user_data = URING_WATCH | seat;
+  mutex__unlock(&own->lock);
 }
 
 void uring__flush(struct poller *poller) {
-  struct uring *uring = uring__of(poller);
   if (!port__is_inside(poller))
     return; /* what is in line is not another thread's to submit */
-  mutex__lock(&uring->lock);
-  unsigned count = uring__publish(&uring->ring);
-  /* Under the lock, so that nobody comes upon a queue that the kernel is just emptying and takes it for full. */
-  if (count)
-    uring__call(poller, count, 0, 0, NULL);
-  mutex__unlock(&uring->lock);
+  struct uring_ring *ring = uring__here(poller);
+  mutex__lock(&ring->lock);
+  uring__hand_in(poller, ring);
+  mutex__unlock(&ring->lock);
+}
+
+void uring__hurry(struct poller *poller, uint32_t seat) {
+  struct uring_ring *ring = &uring__of(poller)->rings[seat];
+  mutex__lock(&ring->lock);
+  ring->hurried = true;
+  uring__hand_in(poller, ring);
+  mutex__unlock(&ring->lock);
 }
 
 void uring__enter(struct poller *poller, uint64_t timeout_ns) {
-  struct uring *uring = uring__of(poller);
-  struct io_uring *ring = &uring->ring;
+  struct uring_ring *here = uring__here(poller);
+  struct io_uring *ring = &here->ring;
   struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / 1000000000), .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
   struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout};
-  mutex__lock(&uring->lock);
+  mutex__lock(&here->lock);
+  here->hurried = false;
   unsigned count = uring__publish(ring);
   bool wait = timeout_ns && !io_uring_cq_ready(ring);
-  mutex__unlock(&uring->lock);
+  mutex__unlock(&here->lock);
   /* Work that the kernel has put off until we come, and completions that had no room. */
   unsigned due = IO_URING_READ_ONCE(*ring->sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
   if (!count && !wait && !due)
     return;
   unsigned flags = (wait || due ? IORING_ENTER_GETEVENTS : 0u) | (wait ? IORING_ENTER_EXT_ARG : 0u);
-  uring__call(poller, count, wait ? 1 : 0, flags, wait ? &argument : NULL);
+  uring__call(poller, here, count, wait ? 1 : 0, flags, wait ? &argument : NULL);
 }

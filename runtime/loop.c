@@ -20,6 +20,7 @@ static bool loop__fits(const pier_loop_options *options) {
 static int loop__open_parts(pier_loop *loop, const pier_loop_options *options) {
   struct poller_limits limits = {.operations_max = loop__or(options->operations_max, 1u << 20),
                                  .handles_max = loop__or(options->handles_max, 1u << 18),
+                                 .threads = options->threads,
                                  .use_port = options->use_port,
                                  .port = options->port};
   int status = poller__open(&loop->poller, loop, &limits);

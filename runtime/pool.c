@@ -1,5 +1,6 @@
 #include "pool.h"
 #include "run.h"
+#include "seats.h"
 #include <stdlib.h>
 
 /* Callbacks between two looks at the port and the inbox while the line is never empty: who keeps finding something there for himself
@@ -33,7 +34,7 @@ static void pool__work(struct pool *pool, pier_loop *loop, struct turn *turn) {
   mutex__lock(&pool->lock);
   pool->running--;
   ready_list__move(&pool->line, &turn->ready);
-  if (!pool->line.first && !pool->running)
+  if (!pool->line.first && !pool->running && !pier_loop_alive(loop))
     condition__broadcast(&pool->quiet);
 }
 
@@ -83,33 +84,54 @@ static void pool__free(struct pool *pool) {
   free(pool->threads);
 }
 
+static int pool__start(struct pool *pool, pier_loop *loop) {
+  int status = PIER_OK;
+  pool->threads = calloc(pool->count, sizeof *pool->threads);
+  if (!pool->threads)
+    return PIER_ENOMEM;
+  for (uint32_t i = 0; i < pool->count && status == PIER_OK; i++) {
+    status = thread__start(&pool->threads[i], pool__main, loop);
+    if (status != PIER_OK)
+      pool__join(pool, loop, i);
+  }
+  return status;
+}
+
 int pool__open(struct pool *pool, pier_loop *loop, uint32_t count) {
   *pool = (struct pool){.count = count};
   mutex__init(&pool->lock);
   condition__init(&pool->changed);
   condition__init(&pool->quiet);
-  pool->threads = count ? calloc(count, sizeof *pool->threads) : NULL;
-  int status = count && !pool->threads ? PIER_ENOMEM : PIER_OK;
-  for (uint32_t i = 0; i < count && status == PIER_OK; i++) {
-    status = thread__start(&pool->threads[i], pool__main, loop);
-    if (status != PIER_OK)
-      pool__join(pool, loop, i);
-  }
+  int status = PIER_OK;
+  if (loop->poller.seats)
+    status = seats__open(&pool->seats, loop, count);
+  else if (count)
+    status = pool__start(pool, loop);
   if (status != PIER_OK)
     pool__free(pool);
   return status;
 }
 
 void pool__close(struct pool *pool, pier_loop *loop) {
-  pool__join(pool, loop, pool->count);
+  if (pool->seats)
+    seats__close(pool->seats);
+  else
+    pool__join(pool, loop, pool->count);
   pool__free(pool);
+}
+
+/* Under the lock. */
+static bool pool__is_quiet(struct pool *pool, pier_loop *loop) {
+  if (pool->seats)
+    return seats__are_quiet(pool->seats);
+  return !pool->running && !pool->line.first && !pier_loop_alive(loop);
 }
 
 bool pool__wait(struct pool *pool, pier_loop *loop, uint64_t timeout_ns) {
   uint64_t deadline_ns = pier_deadline_in(timeout_ns);
   bool in_time = true;
   mutex__lock(&pool->lock);
-  while (in_time && !atomic_load(&loop->stopped) && (pool->running || pool->line.first || pier_loop_alive(loop))) {
+  while (in_time && !atomic_load(&loop->stopped) && !pool__is_quiet(pool, loop)) {
     uint64_t now_ns = clock__now_ns();
     if (deadline_ns == PIER_NO_DEADLINE)
       condition__wait(&pool->quiet, &pool->lock);

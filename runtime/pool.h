@@ -11,8 +11,10 @@
 #include "system.h"
 
 struct pier_loop;
+struct seats;
 
 struct pool {
+  struct seats *seats;      /* where each thread has a port of its own: then that is all there is of the rest but `lock` and `quiet` */
   struct mutex lock;
   struct condition changed;
   struct condition quiet;   /* for those who wait until nothing is alive */

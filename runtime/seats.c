@@ -1,0 +1,193 @@
+#include "seats.h"
+#include "run.h"
+#include <stdlib.h>
+
+/* Callbacks between two looks at the port while there is always something due. */
+#define SEATS_CALLBACKS_MAX 128u
+
+static uint32_t seat__index(const struct seat *seat) { return (uint32_t)(seat - seat->seats->seat); }
+
+/* Moves what became due on this thread into the seat's line; gives whether there is anything in it. */
+static bool seat__line_up(struct seat *seat, struct turn *turn) {
+  mutex__lock(&seat->lock);
+  ready_list__move(&seat->line, &turn->ready);
+  bool due = seat->line.first != NULL;
+  mutex__unlock(&seat->lock);
+  return due;
+}
+
+/* The same, and takes what is at its front. */
+static struct ready *seat__next(struct seat *seat, struct turn *turn) {
+  mutex__lock(&seat->lock);
+  ready_list__move(&seat->line, &turn->ready);
+  struct ready *ready = ready_list__take(&seat->line);
+  mutex__unlock(&seat->lock);
+  return ready;
+}
+
+/* Looks at the seat's port, and waits there if nothing is due. */
+static void seat__look(struct seat *seat, struct turn *turn) {
+  pier_loop *loop = seat->seats->loop;
+  uint64_t timeout_ns = seat__line_up(seat, turn) ? 0 : UINT64_MAX;
+  mutex__lock(&seat->tending);
+  atomic_store_explicit(&seat->stand_in, 0, memory_order_relaxed);
+  /* Who keeps changes hands only while this lock is held. */
+  if (atomic_load_explicit(&loop->poller.keeper, memory_order_relaxed) == seat__index(seat))
+    run__gather(loop, turn, timeout_ns);
+  else
+    poller__wait(&loop->poller, timeout_ns);
+  seat__line_up(seat, turn);
+  mutex__unlock(&seat->tending);
+  atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
+}
+
+static void seat__run(struct seat *seat, struct turn *turn) {
+  struct seats *seats = seat->seats;
+  struct ready *ready = seat__next(seat, turn);
+  if (!ready)
+    return;
+  /* In one order with what the watchman does before he sleeps: he sees the beat, or we see that he sleeps. */
+  atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
+  if (!atomic_load_explicit(&seats->watch.active, memory_order_seq_cst))
+    watch__rouse(&seats->watch);
+  for (uint32_t ran = 1; ready; ran++) {
+    run__one(seats->loop, ready);
+    ready = ran < SEATS_CALLBACKS_MAX ? seat__next(seat, turn) : NULL;
+  }
+  atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
+  if (!pier_loop_alive(seats->loop))
+    pool__look(&seats->loop->pool);
+}
+
+/* ---- Standing in ---- */
+
+/* Looks at another seat's port and takes what is due there. */
+static void seat__look_at(struct seat *own, struct seat *other, struct turn *turn) {
+  struct poller *poller = &own->seats->loop->poller;
+  atomic_store_explicit(&other->stand_in, seat__index(own) + 1, memory_order_relaxed);
+  if (atomic_load_explicit(&poller->keeper, memory_order_relaxed) == seat__index(other))
+    atomic_store_explicit(&poller->keeper, seat__index(own), memory_order_seq_cst);
+  turn->seat = seat__index(other);
+  do
+    poller__wait(poller, 0);
+  while (!port__watch(poller, seat__index(own)));
+  turn->seat = seat__index(own);
+  mutex__lock(&other->lock);
+  ready_list__move(&turn->ready, &other->line);
+  mutex__unlock(&other->lock);
+}
+
+/* True as long as the other's thread is away, and it is us who stand in. */
+static bool seat__stands_in(struct seat *own, struct seat *other, bool begins, struct turn *turn) {
+  if (!begins && atomic_load_explicit(&other->stand_in, memory_order_relaxed) != seat__index(own) + 1)
+    return false;
+  if (!mutex__try_lock(&other->tending))
+    return false;
+  bool away = seats__is_busy(atomic_load_explicit(&other->beat, memory_order_acquire));
+  if (away)
+    seat__look_at(own, other, turn);
+  mutex__unlock(&other->tending);
+  return away;
+}
+
+static void seat__help(struct seat *own, struct turn *turn) {
+  struct seats *seats = own->seats;
+  uint64_t begins = 0;
+  if (atomic_load_explicit(&seats->unattended, memory_order_relaxed))
+    begins = atomic_exchange_explicit(&seats->unattended, 0, memory_order_acq_rel) & ~seats__bit(seat__index(own));
+  uint64_t asked = own->stands_in | begins;
+  own->stands_in = 0;
+  for (uint32_t i = 0; asked >> i && i < seats->count; i++)
+    if ((asked & seats__bit(i)) && seat__stands_in(own, &seats->seat[i], begins & seats__bit(i), turn))
+      own->stands_in |= seats__bit(i);
+}
+
+static void seat__main(void *argument) {
+  struct seat *seat = argument;
+  struct seats *seats = seat->seats;
+  struct turn turn;
+  turn__begin(&turn, &seats->loop->poller);
+  turn.seat = seat__index(seat);
+  while (!atomic_load_explicit(&seats->stopping, memory_order_acquire)) {
+    seat__look(seat, &turn);
+    seat__help(seat, &turn);
+    seat__run(seat, &turn);
+  }
+  turn__end(&turn);
+}
+
+/* ---- Open and close ---- */
+
+static void seats__join(struct seats *seats, uint32_t started) {
+  atomic_store_explicit(&seats->stopping, true, memory_order_release);
+  for (uint32_t i = 0; i < started; i++)
+    port__nudge(&seats->loop->poller, i);
+  for (uint32_t i = 0; i < started; i++)
+    thread__join(&seats->seat[i].thread);
+}
+
+static void seats__free(struct seats *seats) {
+  for (uint32_t i = 0; i < seats->count; i++) {
+    mutex__destroy(&seats->seat[i].tending);
+    mutex__destroy(&seats->seat[i].lock);
+  }
+  free(seats);
+}
+
+static int seats__start(struct seats *seats) {
+  int status = PIER_OK;
+  for (uint32_t i = 0; i < seats->count && status == PIER_OK; i++) {
+    status = thread__start(&seats->seat[i].thread, seat__main, &seats->seat[i]);
+    if (status != PIER_OK)
+      seats__join(seats, i);
+  }
+  return status;
+}
+
+int seats__open(struct seats **opened, pier_loop *loop, uint32_t count) {
+  struct seats *seats = calloc(1, sizeof *seats + count * sizeof seats->seat[0]);
+  if (!seats)
+    return PIER_ENOMEM;
+  seats->loop = loop;
+  seats->count = count;
+  for (uint32_t i = 0; i < count; i++) {
+    seats->seat[i].seats = seats;
+    mutex__init(&seats->seat[i].tending);
+    mutex__init(&seats->seat[i].lock);
+  }
+  int status = watch__open(seats);
+  if (status == PIER_OK) {
+    status = seats__start(seats);
+    if (status == PIER_OK) {
+      *opened = seats;
+      return PIER_OK;
+    }
+    watch__close(seats);
+  }
+  seats__free(seats);
+  return status;
+}
+
+void seats__close(struct seats *seats) {
+  seats__join(seats, seats->count);
+  watch__close(seats);
+  seats__free(seats);
+}
+
+/* The sum of the beats; an odd one's is the end of it. */
+static bool seats__rest(struct seats *seats, uint64_t *beats) {
+  *beats = 0;
+  for (uint32_t i = 0; i < seats->count; i++) {
+    uint64_t beat = atomic_load_explicit(&seats->seat[i].beat, memory_order_seq_cst);
+    if (seats__is_busy(beat))
+      return false;
+    *beats += beat;
+  }
+  return true;
+}
+
+bool seats__are_quiet(struct seats *seats) {
+  uint64_t before, after;
+  /* A callback that began after the first look and ended before the last one may have left something. */
+  return seats__rest(seats, &before) && !pier_loop_alive(seats->loop) && seats__rest(seats, &after) && before == after;
+}
