@@ -76,9 +76,9 @@ void poller__wake(struct poller *poller) {
 
 void poller__enqueue(struct poller *poller, struct ready *ready) {
   struct turn *turn = turn__here();
-  if (turn && turn->poller == poller)
-    ready_list__append(&turn->ready, ready);
-  else if (inbox__push(&poller->inbox, ready))
+  if (turn && turn->poller == poller && turn__keep(turn, ready))
+    return;
+  if (inbox__push(&poller->inbox, ready))
     poller__wake(poller);
 }
 

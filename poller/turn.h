@@ -4,13 +4,21 @@
 #define PIER_TURN_H
 
 #include "ready.h"
+#include "system.h"
 
 struct poller;
+
+/* Of a turn whose list other threads may take (runtime/seats.h). */
+struct turn_share {
+  struct mutex lock; /* the list, while callbacks run */
+  bool away;         /* somebody stands in: what becomes due is not for this thread */
+};
 
 struct turn {
   struct poller *poller;
   struct ready_list ready;
   struct turn *outer; /* a callback may drive another loop */
+  struct turn_share *share; /* null: the list is this thread's alone */
   uint32_t seat;      /* where the poller has several: whose port this thread looks at (runtime/seats.h) */
 };
 
@@ -18,5 +26,7 @@ struct turn {
 struct turn *turn__here(void);
 void turn__begin(struct turn *turn, struct poller *poller);
 void turn__end(struct turn *turn);
+/* Puts something into the turn's list. False: it is not to go there. */
+bool turn__keep(struct turn *turn, struct ready *ready);
 
 #endif

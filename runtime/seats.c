@@ -7,53 +7,42 @@
 
 static uint32_t seat__index(const struct seat *seat) { return (uint32_t)(seat - seat->seats->seat); }
 
-/* Moves what became due on this thread into the seat's line; gives whether there is anything in it. */
-static bool seat__line_up(struct seat *seat, struct turn *turn) {
-  mutex__lock(&seat->lock);
-  ready_list__move(&seat->line, &turn->ready);
-  bool due = seat->line.first != NULL;
-  mutex__unlock(&seat->lock);
-  return due;
-}
-
-/* The same, and takes what is at its front. */
-static struct ready *seat__next(struct seat *seat, struct turn *turn) {
-  mutex__lock(&seat->lock);
-  ready_list__move(&seat->line, &turn->ready);
-  struct ready *ready = ready_list__take(&seat->line);
-  mutex__unlock(&seat->lock);
-  return ready;
-}
-
 /* Looks at the seat's port, and waits there if nothing is due. */
-static void seat__look(struct seat *seat, struct turn *turn) {
+static void seat__look(struct seat *seat) {
   pier_loop *loop = seat->seats->loop;
-  uint64_t timeout_ns = seat__line_up(seat, turn) ? 0 : UINT64_MAX;
   mutex__lock(&seat->tending);
+  mutex__lock(&seat->share.lock);
+  seat->share.away = false;
+  uint64_t timeout_ns = seat->turn.ready.first ? 0 : UINT64_MAX;
+  mutex__unlock(&seat->share.lock);
   atomic_store_explicit(&seat->stand_in, 0, memory_order_relaxed);
-  /* Who keeps changes hands only while this lock is held. */
+  /* Who keeps changes only while this lock is held. */
   if (atomic_load_explicit(&loop->poller.keeper, memory_order_relaxed) == seat__index(seat))
-    run__gather(loop, turn, timeout_ns);
+    run__gather(loop, &seat->turn, timeout_ns);
   else
     poller__wait(&loop->poller, timeout_ns);
-  seat__line_up(seat, turn);
   mutex__unlock(&seat->tending);
   atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
 }
 
-static void seat__run(struct seat *seat, struct turn *turn) {
+static struct ready *seat__next(struct seat *seat) {
+  mutex__lock(&seat->share.lock);
+  struct ready *ready = ready_list__take(&seat->turn.ready);
+  mutex__unlock(&seat->share.lock);
+  return ready;
+}
+
+static void seat__run(struct seat *seat) {
   struct seats *seats = seat->seats;
-  struct ready *ready = seat__next(seat, turn);
-  if (!ready)
+  if (!seat->turn.ready.first) /* nobody takes or adds anything here before the beat */
     return;
   /* In one order with what the watchman does before he sleeps: he sees the beat, or we see that he sleeps. */
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!atomic_load_explicit(&seats->watch.active, memory_order_seq_cst))
     watch__rouse(&seats->watch);
-  for (uint32_t ran = 1; ready; ran++) {
+  struct ready *ready;
+  for (uint32_t ran = 0; ran < SEATS_CALLBACKS_MAX && (ready = seat__next(seat)); ran++)
     run__one(seats->loop, ready);
-    ready = ran < SEATS_CALLBACKS_MAX ? seat__next(seat, turn) : NULL;
-  }
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!pier_loop_alive(seats->loop))
     pool__look(&seats->loop->pool);
@@ -62,58 +51,59 @@ static void seat__run(struct seat *seat, struct turn *turn) {
 /* ---- Standing in ---- */
 
 /* Looks at another seat's port and takes what is due there. */
-static void seat__look_at(struct seat *own, struct seat *other, struct turn *turn) {
+static void seat__look_at(struct seat *own, struct seat *other) {
   struct poller *poller = &own->seats->loop->poller;
   atomic_store_explicit(&other->stand_in, seat__index(own) + 1, memory_order_relaxed);
   if (atomic_load_explicit(&poller->keeper, memory_order_relaxed) == seat__index(other))
     atomic_store_explicit(&poller->keeper, seat__index(own), memory_order_seq_cst);
-  turn->seat = seat__index(other);
+  mutex__lock(&other->share.lock);
+  other->share.away = true;
+  ready_list__move(&own->turn.ready, &other->turn.ready);
+  mutex__unlock(&other->share.lock);
+  own->turn.seat = seat__index(other);
   do
     poller__wait(poller, 0);
   while (!port__watch(poller, seat__index(own)));
-  turn->seat = seat__index(own);
-  mutex__lock(&other->lock);
-  ready_list__move(&turn->ready, &other->line);
-  mutex__unlock(&other->lock);
+  own->turn.seat = seat__index(own);
 }
 
 /* True as long as the other's thread is away, and it is us who stand in. */
-static bool seat__stands_in(struct seat *own, struct seat *other, bool begins, struct turn *turn) {
+static bool seat__stands_in(struct seat *own, struct seat *other, bool begins) {
   if (!begins && atomic_load_explicit(&other->stand_in, memory_order_relaxed) != seat__index(own) + 1)
     return false;
   if (!mutex__try_lock(&other->tending))
     return false;
   bool away = seats__is_busy(atomic_load_explicit(&other->beat, memory_order_acquire));
   if (away)
-    seat__look_at(own, other, turn);
+    seat__look_at(own, other);
   mutex__unlock(&other->tending);
   return away;
 }
 
-static void seat__help(struct seat *own, struct turn *turn) {
+static void seat__help(struct seat *own) {
   struct seats *seats = own->seats;
   uint64_t begins = 0;
   if (atomic_load_explicit(&seats->unattended, memory_order_relaxed))
     begins = atomic_exchange_explicit(&seats->unattended, 0, memory_order_acq_rel) & ~seats__bit(seat__index(own));
   uint64_t asked = own->stands_in | begins;
   own->stands_in = 0;
-  for (uint32_t i = 0; asked >> i && i < seats->count; i++)
-    if ((asked & seats__bit(i)) && seat__stands_in(own, &seats->seat[i], begins & seats__bit(i), turn))
+  for (uint32_t i = 0; i < seats->count && asked >> i; i++)
+    if ((asked & seats__bit(i)) && seat__stands_in(own, &seats->seat[i], begins & seats__bit(i)))
       own->stands_in |= seats__bit(i);
 }
 
 static void seat__main(void *argument) {
   struct seat *seat = argument;
   struct seats *seats = seat->seats;
-  struct turn turn;
-  turn__begin(&turn, &seats->loop->poller);
-  turn.seat = seat__index(seat);
+  turn__begin(&seat->turn, &seats->loop->poller);
+  seat->turn.share = &seat->share;
+  seat->turn.seat = seat__index(seat);
   while (!atomic_load_explicit(&seats->stopping, memory_order_acquire)) {
-    seat__look(seat, &turn);
-    seat__help(seat, &turn);
-    seat__run(seat, &turn);
+    seat__look(seat);
+    seat__help(seat);
+    seat__run(seat);
   }
-  turn__end(&turn);
+  turn__end(&seat->turn);
 }
 
 /* ---- Open and close ---- */
@@ -129,7 +119,7 @@ static void seats__join(struct seats *seats, uint32_t started) {
 static void seats__free(struct seats *seats) {
   for (uint32_t i = 0; i < seats->count; i++) {
     mutex__destroy(&seats->seat[i].tending);
-    mutex__destroy(&seats->seat[i].lock);
+    mutex__destroy(&seats->seat[i].share.lock);
   }
   free(seats);
 }
@@ -153,7 +143,7 @@ int seats__open(struct seats **opened, pier_loop *loop, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     seats->seat[i].seats = seats;
     mutex__init(&seats->seat[i].tending);
-    mutex__init(&seats->seat[i].lock);
+    mutex__init(&seats->seat[i].share.lock);
   }
   int status = watch__open(seats);
   if (status == PIER_OK) {

@@ -18,8 +18,8 @@ struct seats;
 
 struct seat {
   struct mutex tending;     /* who looks at the port, and for as long as he waits there */
-  struct mutex lock;        /* the line */
-  struct ready_list line;   /* what is due, for its own thread or who stands in */
+  struct turn turn;         /* of its thread; what is due here who stands in may take */
+  struct turn_share share;
   _Atomic uint64_t beat;    /* odd while its thread is in callbacks; it moves on with every turn that has some */
   _Atomic uint32_t stand_in; /* the seat whose thread stands in, + 1; 0: none */
   uint64_t stands_in;       /* its own thread's: for which seats, a bit for each */

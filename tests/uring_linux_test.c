@@ -38,9 +38,216 @@ static void b36_the_driver_ends_and_its_operations_go_on(void **state) {
   }
 }
 
+/* Before anybody has driven the loop: a thread submits and cancels, and has ended when the loop is driven first. */
+typedef struct early {
+  pier_handle handles[2];
+  support_outcome *cancelled, *kept;
+  char bytes[2];
+  int status;
+} early;
+
+static void submit_and_cancel(void *context) {
+  early *self = context;
+  pier_operation id = pier_read(self->handles[0], &self->bytes[0], 1, PIER_NO_DEADLINE, support__take, self->cancelled);
+  self->status = pier_cancel(id);
+  pier_read(self->handles[1], &self->bytes[1], 1, PIER_NO_DEADLINE, support__take, self->kept);
+}
+
+static void b36_submits_and_cancels_before_the_first_drive(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_handle first[2], second[2];
+  assert_status(pier_pipe_pair(loop, NULL, first), PIER_OK);
+  assert_status(pier_pipe_pair(loop, NULL, second), PIER_OK);
+  early *self = support__alloc(sizeof *self);
+  *self = (early){.handles = {first[0], second[0]}, .cancelled = support__outcome(), .kept = support__outcome()};
+  support__thread_join(support__thread_start(submit_and_cancel, self));
+  assert_status(self->status, PIER_OK);
+  await_status(loop, self->cancelled, PIER_ECANCELED);
+  assert_true(pier_write(second[1], "x", 1, PIER_NO_DEADLINE, NULL, NULL) != 0);
+  await_status(loop, self->kept, PIER_OK);
+  assert_int_equal(self->bytes[1], 'x');
+  streams__close_pair(loop, first);
+  streams__close_pair(loop, second);
+  support__close(loop);
+}
+
+/* Two threads drive in turn while traffic runs: nothing is lost at a change. */
+typedef struct turns {
+  pier_loop *loop;
+  support_event *mine, *theirs;
+  atomic_uint *ended;
+} turns;
+
+static void drive_in_turn(void *context) {
+  turns *self = context;
+  while (!atomic_load(self->ended)) {
+    support__event_wait(self->mine, PIER_NO_TIMEOUT);
+    support__event_reset(self->mine);
+    for (int i = 0; i < 3; i++)
+      pier_loop_run(self->loop, PIER_RUN_NOWAIT, 0);
+    support__event_set(self->theirs);
+  }
+  support__event_set(self->theirs);
+}
+
+typedef struct relay {
+  pier_handle from, to;
+  atomic_uint *passed, *ended;
+  char byte;
+} relay;
+
+static void pass_on(const pier_result *result);
+static void read_again(const pier_result *result) {
+  relay *self = result->context;
+  support__count(self->passed);
+  if (result->status == PIER_OK && !atomic_load(self->ended))
+    pier_read(self->from, &self->byte, 1, PIER_NO_DEADLINE, pass_on, self);
+}
+static void pass_on(const pier_result *result) {
+  relay *self = result->context;
+  if (result->status == PIER_OK && result->bytes)
+    pier_write(self->to, &self->byte, 1, PIER_NO_DEADLINE, read_again, self);
+}
+
+static void b36_two_threads_drive_in_turn(void **state) {
+  (void)state;
+  enum { RELAYS = 4, PASSES = 2000 };
+  pier_loop *loop = support__open();
+  atomic_uint *passed = support__alloc(sizeof *passed), *ended = support__alloc(sizeof *ended);
+  relay *relays = support__alloc(2 * RELAYS * sizeof *relays);
+  pier_handle ends[RELAYS][2];
+  for (int i = 0; i < RELAYS; i++) {
+    streams__pair(loop, i % 2 ? STREAMS_PIPE : STREAMS_TCP, ends[i]);
+    for (int e = 0; e < 2; e++) {
+      relay *self = &relays[2 * i + e];
+      *self = (relay){.from = ends[i][e], .to = ends[i][e], .passed = passed, .ended = ended};
+      assert_true(pier_read(self->from, &self->byte, 1, PIER_NO_DEADLINE, pass_on, self) != 0);
+    }
+    assert_true(pier_write(ends[i][0], "x", 1, PIER_NO_DEADLINE, NULL, NULL) != 0);
+  }
+  turns *other = support__alloc(sizeof *other);
+  *other = (turns){.loop = loop, .mine = support__event_open(), .theirs = support__event_open(), .ended = ended};
+  support_thread *thread = support__thread_start(drive_in_turn, other);
+  uint64_t end_ns = pier_now_ns() + 15 * PIER_SECOND * support__patience;
+  while (atomic_load(passed) < PASSES && pier_now_ns() < end_ns) {
+    support__event_set(other->mine);
+    support__event_wait(other->theirs, PIER_NO_TIMEOUT);
+    support__event_reset(other->theirs);
+    for (int i = 0; i < 3; i++)
+      pier_loop_run(loop, PIER_RUN_NOWAIT, 0);
+  }
+  assert_true(atomic_load(passed) >= PASSES);
+  atomic_store(ended, 1);
+  support__event_set(other->mine);
+  support__thread_join(thread);
+  support__event_close(other->mine);
+  support__event_close(other->theirs);
+  for (int i = 0; i < RELAYS; i++)
+    streams__close_pair(loop, ends[i]);
+  support__close(loop);
+}
+
+/* ---- Queues that are full ---- */
+
+enum { MANY = 12000, BLOCK = 64 };
+
+typedef struct flood {
+  pier_loop *loop;
+  pier_handle file;
+  atomic_uint served, wrong;
+  unsigned submitted;
+  struct flood_block {
+    struct flood *all;
+    unsigned number;
+    char bytes[BLOCK];
+  } blocks[MANY];
+} flood;
+
+static void take_block(const pier_result *result) {
+  struct flood_block *block = result->context;
+  if (result->status != PIER_OK || result->bytes != BLOCK || !support__filled(block->bytes, BLOCK, (uint64_t)block->number * BLOCK))
+    atomic_fetch_add(&block->all->wrong, 1);
+  support__count(&block->all->served);
+}
+
+static void submit_all(const pier_result *result) {
+  flood *all = result->context;
+  for (unsigned i = 0; i < MANY; i++) {
+    all->blocks[i] = (struct flood_block){.all = all, .number = i};
+    all->submitted += pier_read_at(all->file, all->blocks[i].bytes, BLOCK, (int64_t)i * BLOCK, PIER_NO_DEADLINE, take_block, &all->blocks[i]) != 0;
+  }
+}
+
+/* Many more operations from one callback than either queue of a ring has room for (256 and 4,096): the kernel is handed the one in between,
+   and keeps what does not fit into the other. Nothing is lost and nothing comes twice. */
+static void more_operations_than_the_queues_hold(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  const char *path = support__temp_file(MANY * BLOCK);
+  flood *all = support__alloc(sizeof *all);
+  all->loop = loop;
+  assert_status(pier_file_open_sync(loop, path, PIER_OPEN_READ, &all->file), PIER_OK);
+  assert_true(pier_post(loop, submit_all, all) != 0);
+  support__until_count(loop, &all->served, MANY, "all reads");
+  assert_int_equal(all->submitted, MANY);
+  assert_int_equal(atomic_load(&all->served), MANY);
+  assert_int_equal(atomic_load(&all->wrong), 0);
+  support__close_handle(loop, all->file);
+  support__close(loop);
+}
+
+/* The same of cancels: as many reads that wait, all ended by a callback. */
+enum { WAITERS = 1500 };
+
+typedef struct waiters {
+  pier_operation ids[WAITERS];
+  atomic_uint cancelled, other;
+  unsigned refused;
+} waiters;
+
+static void take_cancelled(const pier_result *result) {
+  waiters *all = result->context;
+  support__count(result->status == PIER_ECANCELED ? &all->cancelled : &all->other);
+}
+
+static void cancel_all(const pier_result *result) {
+  waiters *all = result->context;
+  for (int i = 0; i < WAITERS; i++)
+    all->refused += pier_cancel(all->ids[i]) != PIER_OK;
+}
+
+static void more_cancels_than_the_queue_holds(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  waiters *all = support__alloc(sizeof *all);
+  pier_handle(*ends)[2] = support__alloc(WAITERS * sizeof *ends);
+  static char bytes[WAITERS];
+  for (int i = 0; i < WAITERS; i++) {
+    assert_status(pier_pipe_pair(loop, NULL, ends[i]), PIER_OK);
+    all->ids[i] = pier_read(ends[i][0], &bytes[i], 1, PIER_NO_DEADLINE, take_cancelled, all);
+  }
+  if (!support__threads())
+    pier_loop_run(loop, PIER_RUN_NOWAIT, 0); /* so that the kernel has them */
+  assert_true(pier_post(loop, cancel_all, all) != 0);
+  support__until_count(loop, &all->cancelled, WAITERS, "all cancelled reads");
+  assert_int_equal(atomic_load(&all->other), 0);
+  assert_int_equal(all->refused, 0);
+  for (int i = 0; i < WAITERS; i++)
+    for (int e = 0; e < 2; e++)
+      assert_status(pier_close(ends[i][e], NULL, NULL), PIER_OK);
+  support__close(loop);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(b36_the_driver_ends_and_its_operations_go_on),
+      SUPPORT_TEST(b36_submits_and_cancels_before_the_first_drive),
+      SUPPORT_TEST(b36_two_threads_drive_in_turn),
+      SUPPORT_TEST(more_operations_than_the_queues_hold),
+      SUPPORT_TEST_POOL(more_operations_than_the_queues_hold),
+      SUPPORT_TEST(more_cancels_than_the_queue_holds),
+      SUPPORT_TEST_POOL(more_cancels_than_the_queue_holds),
   };
   return support__main(argc, argv, "uring_linux", tests, sizeof tests / sizeof tests[0]);
 }

@@ -1,0 +1,203 @@
+/* Callbacks that take long, or wait for others, on a loop with threads of its own: what they need goes on beside them. */
+#include "streams.h"
+
+#include <string.h>
+
+enum { PAIRS = 8 };
+
+/* A callback that stays inside until something else has happened. */
+typedef struct stayer {
+  support_event *leave;
+  atomic_uint arrived, left, timed_out;
+  pier_handle other; /* read from inside */
+  uint64_t dawdle_ns;
+  support_outcome *read;
+  char byte, other_byte;
+} stayer;
+
+static stayer *stayer__open(void) {
+  stayer *self = support__alloc(sizeof *self);
+  self->leave = support__event_open();
+  self->read = support__outcome();
+  return self;
+}
+
+static void stay(const pier_result *result) {
+  stayer *self = result->context;
+  support__count(&self->arrived);
+  if (!support__event_wait(self->leave, 10 * PIER_SECOND * support__patience))
+    atomic_fetch_add(&self->timed_out, 1);
+  support__count(&self->left);
+}
+
+static void take_and_let_go(const pier_result *result) {
+  stayer *self = result->context;
+  self->read->got = *result;
+  support__event_set(self->leave);
+  support__count(&self->read->calls);
+}
+
+/* Reads from inside, and waits there for the callback of that. */
+static void read_and_stay(const pier_result *result) {
+  stayer *self = result->context;
+  if (self->dawdle_ns) /* long enough for whoever watches to have lost interest */
+    support__event_wait(self->leave, self->dawdle_ns);
+  if (pier_read(self->other, &self->other_byte, 1, PIER_NO_DEADLINE, take_and_let_go, self))
+    stay(result);
+}
+
+static void open_pairs(pier_loop *loop, pier_handle ends[PAIRS][2]) {
+  for (int i = 0; i < PAIRS; i++)
+    streams__pair(loop, i % 2 ? STREAMS_PIPE : STREAMS_TCP, ends[i]);
+}
+
+static void close_pairs(pier_loop *loop, pier_handle ends[PAIRS][2]) {
+  for (int i = 0; i < PAIRS; i++)
+    streams__close_pair(loop, ends[i]);
+}
+
+static void wait_inside_for_a_read(uint64_t dawdle_ns) {
+  pier_loop *loop = support__open();
+  if (strcmp(pier_loop_backend(loop), "uring") != 0) {
+    support__close(loop);
+    support__skip("with one port for all threads, what a callback finds done at once waits for its end");
+    return;
+  }
+  pier_handle ends[PAIRS][2];
+  open_pairs(loop, ends);
+  for (int i = 0; i < PAIRS; i++) {
+    stayer *self = stayer__open();
+    self->other = ends[(i + 3) % PAIRS][1];
+    self->dawdle_ns = dawdle_ns;
+    assert_true(pier_read(ends[i][0], &self->byte, 1, PIER_NO_DEADLINE, read_and_stay, self) != 0);
+    assert_true(pier_write(ends[i][1], "x", 1, PIER_NO_DEADLINE, NULL, NULL) != 0);
+    assert_true(pier_write(ends[(i + 3) % PAIRS][0], "y", 1, PIER_NO_DEADLINE, NULL, NULL) != 0);
+    support__until_count(loop, &self->left, 1, "the callback that waits for another's");
+    support__await(loop, self->read);
+    assert_int_equal(atomic_load(&self->timed_out), 0);
+    assert_int_equal(self->other_byte, 'y');
+    support__event_close(self->leave);
+  }
+  close_pairs(loop, ends);
+  support__close(loop);
+}
+
+/* What a callback has submitted is served while it is still running, by whichever thread. */
+static void b40_a_callback_waits_for_what_it_has_submitted(void **state) {
+  (void)state;
+  wait_inside_for_a_read(0);
+}
+
+static void b40_a_callback_submits_late_and_waits(void **state) {
+  (void)state;
+  wait_inside_for_a_read(40 * PIER_MILLISECOND);
+}
+
+static void fire(pier_loop *loop, pier_timer timer, void *context) {
+  (void)loop;
+  (void)timer;
+  support__count(context);
+}
+
+/* One that is posted stays inside, then one of a timer: all handles and timers go on, whoever looks after them otherwise. */
+static void b40_posts_and_timers_may_be_slow(void **state) {
+  (void)state;
+  enum { ROUNDS = 6 };
+  pier_loop *loop = support__open();
+  pier_handle ends[PAIRS][2];
+  open_pairs(loop, ends);
+  for (int round = 0; round < ROUNDS; round++) {
+    stayer *self = stayer__open();
+    atomic_uint *fired = support__alloc(sizeof *fired);
+    assert_true(pier_post(loop, stay, self) != 0);
+    support__until_count(loop, &self->arrived, 1, "the slow post");
+    assert_true(pier_timer_start(loop, PIER_MILLISECOND, 0, fire, fired) != 0);
+    for (int i = 0; i < PAIRS; i++)
+      streams__exchange(loop, ends[i][0], ends[i][1], 100, (uint64_t)i);
+    support__until_count(loop, fired, 1, "a timer beside the slow post");
+    assert_int_equal(atomic_load(&self->left), 0);
+    support__event_set(self->leave);
+    support__until_count(loop, &self->left, 1, "the end of the slow post");
+    assert_int_equal(atomic_load(&self->timed_out), 0);
+    support__event_close(self->leave);
+  }
+  close_pairs(loop, ends);
+  support__close(loop);
+}
+
+/* All threads but one are inside, on whichever handles: the last one does everything. */
+static void b40_one_thread_left_is_enough(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_handle ends[PAIRS][2];
+  stayer *stayers[SUPPORT_THREADS - 1];
+  open_pairs(loop, ends);
+  for (int first = 0; first < PAIRS; first++) {
+    for (int i = 0; i < SUPPORT_THREADS - 1; i++) {
+      pier_handle *pair = ends[(first + 2 * i) % PAIRS];
+      stayers[i] = stayer__open();
+      assert_true(pier_read(pair[0], &stayers[i]->byte, 1, PIER_NO_DEADLINE, stay, stayers[i]) != 0);
+      assert_true(pier_write(pair[1], "x", 1, PIER_NO_DEADLINE, NULL, NULL) != 0);
+      support__until_count(loop, &stayers[i]->arrived, 1, "a slow callback beside others");
+    }
+    for (int i = 0; i < PAIRS; i++)
+      if (i != first && i != (first + 2) % PAIRS && i != (first + 4) % PAIRS)
+        streams__exchange(loop, ends[i][0], ends[i][1], 100, (uint64_t)i);
+    for (int i = 0; i < SUPPORT_THREADS - 1; i++) {
+      support__event_set(stayers[i]->leave);
+      support__until_count(loop, &stayers[i]->left, 1, "the end of a slow callback");
+      assert_int_equal(atomic_load(&stayers[i]->timed_out), 0);
+      support__event_close(stayers[i]->leave);
+    }
+  }
+  close_pairs(loop, ends);
+  support__close(loop);
+}
+
+typedef struct caller {
+  stayer *self;
+  pier_loop *loop;
+  pier_address address;
+  support_outcome *connected;
+} caller;
+
+static void connect_and_stay(const pier_result *result) {
+  caller *calls = result->context;
+  if (pier_tcp_connect(calls->loop, &calls->address, NULL, PIER_NO_DEADLINE, support__take, calls->connected)) {
+    pier_result inside = {.context = calls->self};
+    stay(&inside);
+  }
+}
+
+/* On a loop with a single thread: what a callback that does not return has submitted goes out all the same. */
+static void a_single_thread_submits_and_stays(void **state) {
+  (void)state;
+  pier_loop *loop = support__open_with(&(pier_loop_options){.threads = 1});
+  caller *calls = support__alloc(sizeof *calls);
+  pier_native accepted;
+  pier_sync_result got;
+  *calls = (caller){.self = stayer__open(), .loop = loop, .connected = support__outcome()};
+  pier_handle listener = streams__tcp_listen(loop, &calls->address);
+  assert_true(pier_post(loop, connect_and_stay, calls) != 0);
+  assert_status(pier_sync_accept(pier_handle_native(listener), 10 * PIER_SECOND, &accepted, &got), PIER_OK);
+  assert_int_equal(atomic_load(&calls->self->left), 0);
+  support__event_set(calls->self->leave);
+  await_status(loop, calls->connected, PIER_OK);
+  support__native_close_socket(accepted);
+  support__close_handle(loop, calls->connected->got.opened);
+  support__close_handle(loop, listener);
+  assert_int_equal(atomic_load(&calls->self->timed_out), 0);
+  support__event_close(calls->self->leave);
+  support__close(loop);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      SUPPORT_TEST_POOL(b40_a_callback_waits_for_what_it_has_submitted),
+      SUPPORT_TEST_POOL(b40_a_callback_submits_late_and_waits),
+      SUPPORT_TEST_POOL(b40_posts_and_timers_may_be_slow),
+      SUPPORT_TEST_POOL(b40_one_thread_left_is_enough),
+      SUPPORT_TEST(a_single_thread_submits_and_stays),
+  };
+  return support__main(argc, argv, "slow", tests, sizeof tests / sizeof tests[0]);
+}
