@@ -78,8 +78,7 @@ class Harness:
         self.notes = []
         self.gate = self._gate()
         self.simulate = self._simulates()
-        each = options.rounds + bool(self.gate) + self.simulate
-        self.progress = Progress(sum(len(self.columns(w)) * each for w in self.workloads))
+        self.progress = Progress(sum(len(self.columns(w)) * self.runs(w) for w in self.workloads))
         self.measured = []
         self.failures = []
 
@@ -103,8 +102,17 @@ class Harness:
     def columns(self, workload):
         return workload.columns(self.target, self.options.backends, self.options.sides)
 
+    def light(self, workload):
+        return workload.heavy and self.options.quick
+
+    def rounds(self, workload):
+        return 1 if self.light(workload) else self.options.rounds
+
+    def runs(self, workload):
+        return self.rounds(workload) + (0 if self.light(workload) else bool(self.gate) + self.simulate)
+
     def run_once(self, workload, column, shorter=1, **how):
-        arguments = dict(workload.arguments(self.options.quick))
+        arguments = dict(workload.arguments(self.target, self.options.quick))
         for name in ("operations", "milliseconds"):
             if name in arguments:
                 arguments[name] = max(1, arguments[name] // shorter)
@@ -122,18 +130,20 @@ class Harness:
         """All rounds of a workload, the columns in turn, and short runs of each in which calls and instructions are counted."""
         measured = Measured(workload, self.columns(workload))
         first = None
+        self.programs.set_pinned(workload.pinned)
         if workload.needs_file:
-            self.file = self.programs.read_file()
-        for number in range(self.options.rounds):
+            self.file = self.programs.file(workload.needs_file, workload.options)
+        for number in range(self.rounds(workload)):
             for column, samples in measured.samples.items():
-                self.progress.step(f"{workload.name}: round {number + 1} of {self.options.rounds}, {column.title}")
+                self.progress.step(f"{workload.name}: round {number + 1} of {self.rounds(workload)}, {column.title}")
                 server, client = self.run_once(workload, column)
                 if client is None:
                     first = first or server
                     check_same(column.title, server, first)
                 samples.add(workload, server, client)
-        for column, samples in measured.samples.items():
-            self.count(workload, column, samples)
+        if not self.light(workload):
+            for column, samples in measured.samples.items():
+                self.count(workload, column, samples)
         return measured
 
     def count(self, workload, column, samples):
@@ -162,7 +172,7 @@ class Harness:
             except Failure as failure:
                 self.failures.append(f"{workload.name}: {failure}")
                 self.progress.clear()
-                print(f"{workload.name:<18}ERROR {failure}", flush=True)
+                print(f"{workload.name:<22}ERROR {failure}", flush=True)
 
     def main_columns(self):
         return columns_of(MAIN, self.target, self.options.backends, self.options.sides)

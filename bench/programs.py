@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import threading
 
+import wine
+
 RUN_SECONDS_MAX = 120
 READY_SECONDS_MAX = 20
 FILE_BYTES = 256 << 20
@@ -128,9 +130,11 @@ class Programs:
         self.folder = pathlib.Path(build).resolve() / "bench"
         self.windows = target.windows
         self.wine = target.windows and os.name != "nt"
-        self.pin = ["taskset", "-c", os.environ.get("PIER_CPU", "0")] if pin and os.name != "nt" else []
+        self.cpu = os.environ.get("PIER_CPU", "0")
+        self.pin = self.pin_wanted = ["taskset", "-c", self.cpu] if pin and os.name != "nt" else []
         self.pipes = 0
-        self.pipe_client = "floor_iocp" if target.windows else "floor_epoll"  # the neutral one: a blocking client, the same in every floor
+        self.written = None
+        self.pipe_client = "pipe_client" if target.windows else "client"
         self.sockets = tempfile.TemporaryDirectory(prefix="pier-bench-")
         if self.wine and not shutil.which("wine"):
             raise Failure("no wine here: bench/run installs it")
@@ -138,6 +142,13 @@ class Programs:
             raise Failure("WINEPREFIX is not set: start me by bench/run")
         if self.pin and not shutil.which("taskset"):
             raise Failure("no taskset here (util-linux): give --no-pin")
+
+    def set_pinned(self, pinned):
+        """Whether the programs of the next workload stay on one processor, and Wine's server with them."""
+        wanted = self.pin_wanted if pinned else []
+        if wanted != self.pin and self.wine:
+            wine.move_server({int(self.cpu)} if wanted else range(os.cpu_count()))
+        self.pin = wanted
 
     def path(self, program):
         """The client is built for the machine that measures, all others for the target."""
@@ -159,7 +170,18 @@ class Programs:
         environment = {"PIER_BACKEND": backend} if program == "pier" and not self.windows else {}
         return Program(f"{program} {backend}".rstrip() if environment else program, command, environment, gate)
 
-    def read_file(self):
+    def file(self, what, options):
+        """The name that a program is given for "read", "small" or "write"."""
+        return {"read": self._read_file, "small": lambda: self._small_files(options), "write": self._write_file}[what]()
+
+    def _write_file(self):
+        """In memory where the system has such a place: how fast a disk happens to be would hide everything else."""
+        if self.written is None:
+            memory = pathlib.Path("/dev/shm")
+            self.written = tempfile.TemporaryDirectory(prefix="pier-bench-", dir=memory if memory.is_dir() else self.folder)
+        return self._name(pathlib.Path(self.written.name) / "write.dat")
+
+    def _read_file(self):
         """The file that is read at random: made once, the same everywhere, and in the system's cache."""
         path = self.folder / "read.dat"
         if not path.exists() or path.stat().st_size != FILE_BYTES:
@@ -170,6 +192,17 @@ class Programs:
         with open(path, "rb") as file:
             while file.read(1 << 22):
                 pass
+        return self._name(path)
+
+    def _small_files(self, options):
+        """Files that begin with their numbers; what is given is what their names begin with."""
+        folder = self.folder / "small"
+        folder.mkdir(exist_ok=True)
+        for number in range(options["files"]):
+            (folder / str(number)).write_bytes(number.to_bytes(8, "little") + bytes(options["block"] - 8))
+        return self._name(folder) + ("/" if not self.windows else "\\")
+
+    def _name(self, path):
         absolute = str(path.resolve())
         return "Z:" + absolute.replace("/", "\\") if self.wine else absolute
 
@@ -190,7 +223,7 @@ class Programs:
         path = rf"\\.\pipe\{name}" if self.windows else f"{self.sockets.name}/{name}"
         with self._start(column.program, {**options, "path": path}, backend=column.backend, **how) as server:
             server.ready()
-            with self._start(self.pipe_client, {**options, "workload": "pipe_client", "form": "", "path": path}) as client:
+            with self._start(self.pipe_client, {**options, "form": "", "path": path}) as client:
                 return self._both(server, client)
 
     @staticmethod

@@ -34,7 +34,7 @@ def size(value):
 
 
 def label_width(target):
-    return 18 + max(len(target.label(backend)) for backend in target.backends)
+    return 22 + max(len(target.label(backend)) for backend in target.backends)
 
 
 def line(measured, target, backend):
@@ -78,6 +78,9 @@ def aims_missed(results, backend):
                 value = ratio(view["pier"], view[under])[0]
                 if value < aim:
                     missed.append(f"{measured.workload.name} pier/{under} {value:.2f} (aim {aim:g})")
+        bytes_each = view["pier"].extra("memory_each") if "pier" in view else None
+        if bytes_each and measured.workload.aim_memory_bytes and bytes_each > measured.workload.aim_memory_bytes:
+            missed.append(f"{measured.workload.name} {bytes_each:,.0f} bytes for each (aim {measured.workload.aim_memory_bytes})")
     return missed
 
 
@@ -87,9 +90,9 @@ def table(title, columns, rows):
     if not rows:
         return
     print(f"\n{title}")
-    print(" " * 20 + "".join(f"{column.title:>18}" for column in columns))
+    print(" " * 24 + "".join(f"{column.title:>18}" for column in columns))
     for name, *cells in rows:
-        print(f"  {name:<18}" + "".join(f"{cell:>18}" for cell in cells))
+        print(f"  {name:<22}" + "".join(f"{cell:>18}" for cell in cells))
 
 
 def latency(samples):
@@ -107,6 +110,20 @@ def received(samples):
     return "-" if count is None else f"{count:.3f}"
 
 
+def memory(samples):
+    return size(samples.extra("memory_each"))
+
+
+def scaling(results):
+    """What each column gains with more threads; the one that runs with one thread is the measure."""
+    found = {measured.workload.options.get("threads"): measured for measured in results.measured if measured.workload.program == "tcp_scale"}
+    if 1 not in found:
+        return []
+    ones = found[1].samples
+    return [[f"{threads} threads", *[f"{measured.samples[c].median / ones[c].median:.2f}" if c in ones else "-" for c in results.columns]]
+            for threads, measured in found.items() if threads > 1]
+
+
 def tables(results):
     def each(title, value):
         table(title, results.columns, [[m.workload.name, *[value(m.samples[c]) if c in m.samples else "-" for c in results.columns]]
@@ -121,6 +138,8 @@ def tables(results):
     each("Receives that brought something, per operation", received)
     each("Latency p50 / p99, us", latency)
     each("Lateness of a 1 ms timer p50 / p99, us", lateness)
+    each("Memory of the process for each idle connection, bytes", memory)
+    table("Rate of scale with more threads, with one = 1", results.columns, scaling(results))
     table("Sizes, bytes", results.columns,
           [[label, *[size(results.sizes.get(column.title, {}).get(key)) for column in results.columns]] for key, label in SIZE_LABELS])
 
@@ -149,7 +168,7 @@ def also(results):
         for column, samples in measured.samples.items():
             if column.way not in measured.workload.also:
                 continue
-            text = f"  {measured.workload.name:<18}{column.title:<30}{figure(samples.median, measured.workload.unit):>14}"
+            text = f"  {measured.workload.name:<22}{column.title:<30}{figure(samples.median, measured.workload.unit):>14}"
             for backend in results.backends:
                 view = measured.view(backend)
                 if "pier" in view and view.get(column.way.name) is samples and column.way.side != "pier":

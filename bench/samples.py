@@ -23,9 +23,9 @@ def check_same(column, result, first):
 
 
 def rate(workload, server, client):
-    if workload.program == "tcp_pump":
+    if workload.unit == " MiB/s":
         return server["bytes"] / server["seconds"] / (1 << 20)
-    judge = client or server
+    judge = server if workload.program == "tcp_batch" else client or server
     return judge["operations"] / judge["seconds"]
 
 

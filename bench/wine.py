@@ -21,6 +21,14 @@ def server_pid():
     return None
 
 
+def move_server(processors):
+    """Has the server of this prefix run on these processors from now on."""
+    pid = server_pid()
+    if pid is not None:
+        for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), processors)
+
+
 class Calls:
     """A gate that reads the counters of a program and of the server of its prefix."""
 

@@ -24,8 +24,7 @@
 #endif
 #endif
 #ifdef SUPPORT_SANITIZED
-/* A sanitizer's heap is its own; gcc 12 has the function and not the header that declares it. */
-size_t __sanitizer_get_current_allocated_bytes(void);
+#include <sanitizer/allocator_interface.h> /* a sanitizer's heap is its own */
 #else
 #define SUPPORT_SANITIZED 0
 #endif

@@ -3,7 +3,10 @@
 
 #include "../common/bench.h"
 
-int client_tcp_echo(const struct bench_options *options, struct bench_result *result);
-int client_tcp_pump(const struct bench_options *options, struct bench_result *result);
+int client_echo(const struct bench_options *options, struct bench_result *result);
+int client_pump(const struct bench_options *options, struct bench_result *result);
+int client_tcp_accept(const struct bench_options *options, struct bench_result *result);
+int client_tcp_batch(const struct bench_options *options, struct bench_result *result);
+int client_tcp_idle(const struct bench_options *options, struct bench_result *result);
 
 #endif

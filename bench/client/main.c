@@ -4,7 +4,14 @@
 const char *const bench_side = "client";
 
 const struct bench_workload bench_workloads[] = {
-    {"tcp_echo", client_tcp_echo},
-    {"tcp_pump", client_tcp_pump},
+    {"tcp_echo", client_echo},
+    {"tcp_pump", client_pump},
+    {"tcp_scale", client_echo},
+    {"tcp_accept", client_tcp_accept},
+    {"tcp_batch", client_tcp_batch},
+    {"tcp_idle", client_tcp_idle},
+    {"pipe_echo", client_echo},
+    {"pipe_pump", client_pump},
+    {"pipe_foreign", client_echo},
     {NULL, NULL},
 };

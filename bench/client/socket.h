@@ -2,13 +2,15 @@
 #ifndef BENCH_CLIENT_SOCKET_H
 #define BENCH_CLIENT_SOCKET_H
 
+#include "../common/bench.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 typedef uintptr_t client_socket;
 
-/* A connection to 127.0.0.1 with TCP_NODELAY set. Ends the program when it cannot be had. */
-client_socket client_connect(unsigned port);
+/* A connection to the port on 127.0.0.1, with TCP_NODELAY set, or to the unix socket that the path names. Ends the program when it cannot be had. */
+client_socket client_connect(const struct bench_options *options);
 
 /* All of it, or the end of the program. */
 void client_send(client_socket socket, const char *bytes, size_t length);
@@ -22,6 +24,7 @@ void client_close(client_socket socket);
 struct client_set;
 struct client_set *client_set_open(size_t sockets_max);
 void client_set_add(struct client_set *set, client_socket socket, void *context);
+void client_set_remove(struct client_set *set, client_socket socket);
 void client_set_close(struct client_set *set);
 
 /* The contexts of those sockets that have something to receive; ends the program when none has for five seconds. */

@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 128
@@ -24,20 +26,37 @@ struct client_set {
   int poller;
 };
 
-client_socket client_connect(unsigned port) {
+static int connect__tcp(uint64_t port) {
   int one = 1;
+  int segment_bytes = SEGMENT_BYTES;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   int fd = socket(AF_INET, SOCK_STREAM, 0);
 
   bench_check(fd >= 0, "socket", errno);
-  int error = setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &(int){SEGMENT_BYTES}, sizeof(int));
+  int error = setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment_bytes, sizeof segment_bytes);
   bench_check(error == 0, "TCP_MAXSEG", errno);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   error = connect(fd, (const struct sockaddr *)&address, sizeof address);
   bench_check(error == 0, "connect", errno);
   error = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   bench_check(error == 0, "TCP_NODELAY", errno);
-  return (client_socket)fd;
+  return fd;
+}
+
+static int connect__unix(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+  bench_check(fd >= 0, "socket", errno);
+  int length = snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  bench_check(length > 0 && (size_t)length < sizeof address.sun_path, "the path is too long", length);
+  int error = connect(fd, (const struct sockaddr *)&address, sizeof address);
+  bench_check(error == 0, "connect", errno);
+  return fd;
+}
+
+client_socket client_connect(const struct bench_options *options) {
+  return (client_socket)(options->path != NULL ? connect__unix(options->path) : connect__tcp(options->port));
 }
 
 void client_send(client_socket socket, const char *bytes, size_t length) {
@@ -75,6 +94,11 @@ struct client_set *client_set_open(size_t sockets_max) {
 void client_set_add(struct client_set *set, client_socket socket, void *context) {
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = context};
   int error = epoll_ctl(set->poller, EPOLL_CTL_ADD, (int)socket, &event);
+  bench_check(error == 0, "epoll_ctl", errno);
+}
+
+void client_set_remove(struct client_set *set, client_socket socket) {
+  int error = epoll_ctl(set->poller, EPOLL_CTL_DEL, (int)socket, NULL);
   bench_check(error == 0, "epoll_ctl", errno);
 }
 

@@ -13,10 +13,10 @@ struct client_set {
   size_t count;
 };
 
-client_socket client_connect(unsigned port) {
+client_socket client_connect(const struct bench_options *options) {
   BOOL one = TRUE;
   WSADATA data;
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((u_short)port)};
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((u_short)options->port)};
   int error = WSAStartup(MAKEWORD(2, 2), &data);
 
   bench_check(error == 0, "WSAStartup", error);
@@ -66,6 +66,17 @@ void client_set_add(struct client_set *set, client_socket socket, void *context)
   set->polled[set->count].events = POLLRDNORM;
   set->contexts[set->count] = context;
   set->count++;
+}
+
+void client_set_remove(struct client_set *set, client_socket socket) {
+  for (size_t i = 0; i < set->count; i++) {
+    if (set->polled[i].fd == (SOCKET)socket) {
+      set->count--;
+      set->polled[i] = set->polled[set->count];
+      set->contexts[i] = set->contexts[set->count];
+      return;
+    }
+  }
 }
 
 void client_set_close(struct client_set *set) {

@@ -21,6 +21,11 @@ void bench_begin(struct bench_result *result) {
 void bench_end(struct bench_result *result) {
   result->end.allocations = bench_allocations();
   bench_usage_read(&result->end);
+  if (result->memory_count != 0) {
+    uint64_t now_bytes = bench_memory_bytes();
+    uint64_t taken_bytes = now_bytes > result->memory_before_bytes ? now_bytes - result->memory_before_bytes : 0;
+    bench_extra(result, "memory_each", (double)taken_bytes / (double)result->memory_count);
+  }
   gate(result, "end");
 }
 
@@ -33,6 +38,11 @@ void bench_extra(struct bench_result *result, const char *name, double value) {
 
 void bench_receives(struct bench_result *result, uint64_t receives) {
   bench_extra(result, "receives", result->operations == 0 ? 0 : (double)receives / (double)result->operations);
+}
+
+void bench_memory_begin(struct bench_result *result, uint64_t count) {
+  result->memory_count = count;
+  result->memory_before_bytes = bench_memory_bytes();
 }
 
 void bench_ready(unsigned port) {

@@ -26,6 +26,7 @@ struct bench_options {
   uint64_t depth;
   uint64_t threads;
   uint64_t repeats;             /* times the work is done between begin and end */
+  uint64_t files;               /* how many small files there are: path, and after it their number */
   uint64_t block_bytes;
   uint64_t gate;                /* 1: stop before and after the measured part until the harness has read its counters */
 };
@@ -52,6 +53,8 @@ struct bench_result {
   uint64_t latency_p99_ns;
   struct bench_usage begin;
   struct bench_usage end;
+  uint64_t memory_count;
+  uint64_t memory_before_bytes;
   struct bench_extra extras[BENCH_EXTRAS_MAX];
   size_t extras_count;
 };
@@ -101,8 +104,15 @@ void bench_usage_read(struct bench_usage *usage);
 void *bench_thread_start(bench_thread_function function, void *argument);
 void bench_thread_join(void *thread);
 
+/* Memory that this process has for itself alone, in bytes. */
+uint64_t bench_memory_bytes(void);
+
+/* From here to bench_end(), what each of `count` things takes of it: the figure "memory_each". */
+void bench_memory_begin(struct bench_result *result, uint64_t count);
+
 /* The system's handle of a file opened for plain blocking reads. */
 uintptr_t bench_file_open(const char *path);
+size_t bench_file_read(uintptr_t file, void *buffer, size_t length);
 void bench_file_close(uintptr_t file);
 
 #endif

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,10 +63,36 @@ void bench_thread_join(void *joined) {
   bench_release(thread);
 }
 
+/* Only the kernel knows, and it tells by text. */
+uint64_t bench_memory_bytes(void) {
+  static const char *const names[] = {"RssAnon:", "VmSwap:"};
+  char line[256];
+  uint64_t total_kib = 0;
+  FILE *status = fopen("/proc/self/status", "r");
+
+  bench_check(status != NULL, "/proc/self/status", errno);
+  while (fgets(line, sizeof line, status) != NULL) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+      uint64_t kib = 0;
+      if (strncmp(line, names[i], strlen(names[i])) == 0 && sscanf(line + strlen(names[i]), "%" SCNu64, &kib) == 1) {
+        total_kib += kib;
+      }
+    }
+  }
+  fclose(status);
+  return total_kib * 1024;
+}
+
 uintptr_t bench_file_open(const char *path) {
   int file = open(path, O_RDONLY);
   bench_check(file >= 0, "open", errno);
   return (uintptr_t)file;
+}
+
+size_t bench_file_read(uintptr_t file, void *buffer, size_t length) {
+  ssize_t bytes = read((int)file, buffer, length);
+  bench_check(bytes >= 0, "read", errno);
+  return (size_t)bytes;
 }
 
 void bench_file_close(uintptr_t file) {

@@ -2,6 +2,8 @@
 
 #include <windows.h>
 
+#include <psapi.h>
+
 struct thread {
   HANDLE handle;
   bench_thread_function function;
@@ -62,10 +64,25 @@ void bench_thread_join(void *joined) {
   bench_release(thread);
 }
 
+uint64_t bench_memory_bytes(void) {
+  PROCESS_MEMORY_COUNTERS counters = {.cb = sizeof counters};
+
+  BOOL ok = K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters);
+  bench_check(ok, "GetProcessMemoryInfo", (long long)GetLastError());
+  return counters.PagefileUsage; /* what PrivateUsage is too; Wine knows only this one */
+}
+
 uintptr_t bench_file_open(const char *path) {
   HANDLE file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
   bench_check(file != INVALID_HANDLE_VALUE, "CreateFile", (long long)GetLastError());
   return (uintptr_t)file;
+}
+
+size_t bench_file_read(uintptr_t file, void *buffer, size_t length) {
+  DWORD bytes = 0;
+  BOOL ok = ReadFile((HANDLE)file, buffer, (DWORD)length, &bytes, NULL);
+  bench_check(ok, "ReadFile", (long long)GetLastError());
+  return bytes;
 }
 
 void bench_file_close(uintptr_t file) {

@@ -63,14 +63,22 @@ int floor_tcp_pump(const struct bench_options *options, struct bench_result *res
   return serve_tcp(options, false, result);
 }
 
-int floor_pipe_echo(const struct bench_options *options, struct bench_result *result) {
+static int serve_pipe(const struct bench_options *options, bool echo, struct bench_result *result) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
 
   int length = snprintf(address.sun_path, sizeof address.sun_path, "%s", options->path);
   bench_check(length > 0 && (size_t)length < sizeof address.sun_path, "the path is too long", length);
   int listener = listen__at(AF_UNIX, &address, sizeof address);
   bench_ready(0);
-  serve(listener, false, options, true, result);
+  serve(listener, false, options, echo, result);
   unlink(options->path);
   return 0;
+}
+
+int floor_pipe_echo(const struct bench_options *options, struct bench_result *result) {
+  return serve_pipe(options, true, result);
+}
+
+int floor_pipe_pump(const struct bench_options *options, struct bench_result *result) {
+  return serve_pipe(options, false, result);
 }

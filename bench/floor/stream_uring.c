@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define ENTRIES 256
-#define BUFFERS_ECHO 256 /* a power of two, and at least one for each connection */
+#define BUFFERS_ECHO 2048 /* a power of two, and at least one for each connection */
 #define BUFFERS_PUMP 4
 #define BUFFER_GROUP 0
 #define ALIGNMENT 4096

@@ -145,17 +145,10 @@ static void on_pipe_connection(uv_stream_t *listener, int status) {
 
 static int serve_tcp(const struct bench_options *options, struct bench_result *result, bool echo) {
   struct server server = {.options = options, .result = result, .echo = echo};
-  struct sockaddr_in address;
-  int length = sizeof address;
   uv_loop_t *loop = uv_default_loop();
 
-  twin_check(uv_ip4_addr("127.0.0.1", 0, &address), "uv_ip4_addr");
-  twin_check(uv_tcp_init(loop, &server.listener.tcp), "uv_tcp_init");
   server.listener.tcp.data = &server;
-  twin_check(uv_tcp_bind(&server.listener.tcp, (const struct sockaddr *)&address, 0), "uv_tcp_bind");
-  twin_check(uv_listen(&server.listener.stream, BACKLOG, on_tcp_connection), "uv_listen");
-  twin_check(uv_tcp_getsockname(&server.listener.tcp, (struct sockaddr *)&address, &length), "uv_tcp_getsockname");
-  bench_ready(ntohs(address.sin_port));
+  twin_listen(loop, &server.listener.tcp, on_tcp_connection);
   server__run(&server, loop);
   return 0;
 }
@@ -168,15 +161,24 @@ int twin_tcp_pump(const struct bench_options *options, struct bench_result *resu
   return serve_tcp(options, result, false);
 }
 
-int twin_pipe_echo(const struct bench_options *options, struct bench_result *result) {
-  struct server server = {.options = options, .result = result, .echo = true};
+static int serve_pipe(const struct bench_options *options, struct bench_result *result, bool echo) {
+  struct server server = {.options = options, .result = result, .echo = echo};
   uv_loop_t *loop = uv_default_loop();
 
   twin_check(uv_pipe_init(loop, &server.listener.pipe, 0), "uv_pipe_init");
   server.listener.pipe.data = &server;
   twin_check(uv_pipe_bind(&server.listener.pipe, options->path), "uv_pipe_bind");
+  uv_pipe_pending_instances(&server.listener.pipe, (int)options->connections);
   twin_check(uv_listen(&server.listener.stream, BACKLOG, on_pipe_connection), "uv_listen");
   bench_ready(0);
   server__run(&server, loop);
   return 0;
+}
+
+int twin_pipe_echo(const struct bench_options *options, struct bench_result *result) {
+  return serve_pipe(options, result, true);
+}
+
+int twin_pipe_pump(const struct bench_options *options, struct bench_result *result) {
+  return serve_pipe(options, result, false);
 }

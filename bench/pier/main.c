@@ -5,11 +5,20 @@ const char *const bench_side = "pier";
 const struct bench_workload bench_workloads[] = {
     {"tcp_echo", side_tcp_echo},
     {"tcp_pump", side_tcp_pump},
+    {"tcp_scale", side_tcp_scale},
+    {"tcp_accept", side_tcp_accept},
+    {"tcp_batch", side_tcp_batch},
+    {"tcp_idle", side_tcp_idle},
     {"pipe_echo", side_pipe_echo},
+    {"pipe_pump", side_pipe_pump},
+    {"pipe_foreign", side_pipe_foreign},
     {"file_read", side_file_read},
+    {"file_write", side_file_write},
+    {"file_open", side_file_open},
     {"sync_read", side_sync_read},
     {"post_pair", side_post_pair},
     {"post_flood", side_post_flood},
+    {"work", side_work},
     {"timers", side_timers},
     {"sizes", side_sizes},
     {NULL, NULL},
@@ -27,6 +36,17 @@ pier_loop *side_loop_open(void) {
 
 void side_loop_close(pier_loop *loop) {
   side_check(pier_loop_close(loop), "pier_loop_close");
+}
+
+pier_handle side_listen(pier_loop *loop) {
+  pier_address address;
+  pier_handle listener = 0;
+
+  side_check(pier_address_parse("127.0.0.1", 0, &address), "pier_address_parse");
+  side_check(pier_tcp_listen(loop, &address, NULL, &listener), "pier_tcp_listen");
+  side_check(pier_tcp_local_address(listener, &address), "pier_tcp_local_address");
+  bench_ready(address.port);
+  return listener;
 }
 
 void side_counts_begin(struct side_counts *counts, pier_loop *loop) {

@@ -8,11 +8,20 @@
 
 int side_tcp_echo(const struct bench_options *options, struct bench_result *result);
 int side_tcp_pump(const struct bench_options *options, struct bench_result *result);
+int side_tcp_scale(const struct bench_options *options, struct bench_result *result);
+int side_tcp_accept(const struct bench_options *options, struct bench_result *result);
+int side_tcp_batch(const struct bench_options *options, struct bench_result *result);
+int side_tcp_idle(const struct bench_options *options, struct bench_result *result);
 int side_pipe_echo(const struct bench_options *options, struct bench_result *result);
+int side_pipe_pump(const struct bench_options *options, struct bench_result *result);
+int side_pipe_foreign(const struct bench_options *options, struct bench_result *result);
 int side_file_read(const struct bench_options *options, struct bench_result *result);
+int side_file_write(const struct bench_options *options, struct bench_result *result);
+int side_file_open(const struct bench_options *options, struct bench_result *result);
 int side_sync_read(const struct bench_options *options, struct bench_result *result);
 int side_post_pair(const struct bench_options *options, struct bench_result *result);
 int side_post_flood(const struct bench_options *options, struct bench_result *result);
+int side_work(const struct bench_options *options, struct bench_result *result);
 int side_timers(const struct bench_options *options, struct bench_result *result);
 int side_sizes(const struct bench_options *options, struct bench_result *result);
 
@@ -21,6 +30,9 @@ void side_check(int status, const char *what);
 
 pier_loop *side_loop_open(void);
 void side_loop_close(pier_loop *loop);
+
+/* Listens on a port of 127.0.0.1 and tells the harness which. */
+pier_handle side_listen(pier_loop *loop);
 
 /* The loop's own counts over the measured work, as figures per operation: what carries over to another system. */
 struct side_counts {

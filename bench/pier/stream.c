@@ -1,5 +1,7 @@
 #include "side.h"
 
+#include <stdatomic.h>
+
 #define ECHO_BYTES_MAX 4096
 #define PUMP_BYTES 65536
 
@@ -11,8 +13,9 @@ struct server {
   struct side_counts counts;
   struct connection **connections;
   uint64_t accepted;
-  uint64_t open;
-  uint64_t receives; /* that brought something */
+  atomic_uint_least64_t open; /* these three are touched by several threads where the loop has several */
+  atomic_uint_least64_t bytes;
+  atomic_uint_least64_t receives; /* that brought something */
   bool pipe;
   bool echo;
 };
@@ -20,6 +23,8 @@ struct server {
 struct connection {
   struct server *server;
   pier_handle handle;
+  uint64_t bytes;
+  uint64_t receives;
   size_t buffer_bytes;
   char buffer[];
 };
@@ -30,10 +35,13 @@ static void connection__end(struct connection *connection) {
   struct server *server = connection->server;
 
   side_check(pier_close(connection->handle, NULL, NULL), "pier_close");
-  if (--server->open == 0) {
+  atomic_fetch_add(&server->bytes, connection->bytes);
+  atomic_fetch_add(&server->receives, connection->receives);
+  if (atomic_fetch_sub(&server->open, 1) == 1) {
     bench_end(server->result);
+    server->result->bytes = atomic_load(&server->bytes);
     server->result->operations = server->result->bytes / server->options->block_bytes;
-    bench_receives(server->result, server->receives);
+    bench_receives(server->result, atomic_load(&server->receives));
     side_counts_end(&server->counts, server->loop, server->result, server->result->operations);
     side_check(pier_close(server->listener, NULL, NULL), "pier_close");
   }
@@ -54,8 +62,8 @@ static void on_read(const pier_result *result) {
     connection__end(connection);
     return;
   }
-  connection->server->result->bytes += result->bytes;
-  connection->server->receives++;
+  connection->bytes += result->bytes;
+  connection->receives++;
   if (connection->server->echo) {
     pier_operation write = pier_write(connection->handle, connection->buffer, result->bytes, PIER_NO_DEADLINE, on_written, connection);
     bench_check(write != 0, "pier_write", 0);
@@ -85,7 +93,7 @@ static void on_accepted(const pier_result *result) {
     server__accept(server);
     return;
   }
-  server->open = server->accepted;
+  atomic_store(&server->open, server->accepted);
   side_counts_begin(&server->counts, server->loop);
   bench_begin(server->result);
   for (uint64_t i = 0; i < server->accepted; i++) {
@@ -107,33 +115,44 @@ static void server__run(struct server *server) {
 }
 
 static int serve_tcp(struct server *server) {
-  pier_address address;
+  server->listener = side_listen(server->loop);
+  server__run(server);
+  return 0;
+}
 
-  side_check(pier_address_parse("127.0.0.1", 0, &address), "pier_address_parse");
-  server->loop = side_loop_open();
-  side_check(pier_tcp_listen(server->loop, &address, NULL, &server->listener), "pier_tcp_listen");
-  side_check(pier_tcp_local_address(server->listener, &address), "pier_tcp_local_address");
-  bench_ready(address.port);
+static int serve_pipe(struct server *server) {
+  server->pipe = true;
+  side_check(pier_pipe_listen(server->loop, server->options->path, NULL, &server->listener), "pier_pipe_listen");
+  bench_ready(0);
   server__run(server);
   return 0;
 }
 
 int side_tcp_echo(const struct bench_options *options, struct bench_result *result) {
+  struct server server = {.loop = side_loop_open(), .options = options, .result = result, .echo = true};
+  return serve_tcp(&server);
+}
+
+/* The same server, its callbacks on the loop's own threads. */
+int side_tcp_scale(const struct bench_options *options, struct bench_result *result) {
+  pier_loop_options threads = {.threads = (unsigned)options->threads};
   struct server server = {.options = options, .result = result, .echo = true};
+
+  side_check(pier_loop_open(&threads, &server.loop), "pier_loop_open");
   return serve_tcp(&server);
 }
 
 int side_tcp_pump(const struct bench_options *options, struct bench_result *result) {
-  struct server server = {.options = options, .result = result};
+  struct server server = {.loop = side_loop_open(), .options = options, .result = result};
   return serve_tcp(&server);
 }
 
 int side_pipe_echo(const struct bench_options *options, struct bench_result *result) {
-  struct server server = {.options = options, .result = result, .echo = true, .pipe = true};
+  struct server server = {.loop = side_loop_open(), .options = options, .result = result, .echo = true};
+  return serve_pipe(&server);
+}
 
-  server.loop = side_loop_open();
-  side_check(pier_pipe_listen(server.loop, options->path, NULL, &server.listener), "pier_pipe_listen");
-  bench_ready(0);
-  server__run(&server);
-  return 0;
+int side_pipe_pump(const struct bench_options *options, struct bench_result *result) {
+  struct server server = {.loop = side_loop_open(), .options = options, .result = result};
+  return serve_pipe(&server);
 }

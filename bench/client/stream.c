@@ -93,7 +93,7 @@ static void echo__open(struct echo *echo, const struct bench_options *options) {
   echo->connections = bench_allocate(options->connections, sizeof *echo->connections);
   echo->set = options->connections > 1 ? client_set_open(options->connections) : NULL;
   for (uint64_t i = 0; i < options->connections; i++) {
-    echo->connections[i].socket = client_connect((unsigned)options->port);
+    echo->connections[i].socket = client_connect(options);
     if (echo->set != NULL) {
       client_set_add(echo->set, echo->connections[i].socket, &echo->connections[i]);
     }
@@ -103,7 +103,7 @@ static void echo__open(struct echo *echo, const struct bench_options *options) {
   }
 }
 
-int client_tcp_echo(const struct bench_options *options, struct bench_result *result) {
+int client_echo(const struct bench_options *options, struct bench_result *result) {
   struct echo *echo = bench_allocate(1, sizeof *echo);
 
   echo__open(echo, options);
@@ -133,23 +133,41 @@ int client_tcp_echo(const struct bench_options *options, struct bench_result *re
   return 0;
 }
 
-int client_tcp_pump(const struct bench_options *options, struct bench_result *result) {
-  char *block = bench_allocate(1, options->block_bytes);
-  client_socket socket = client_connect((unsigned)options->port);
+/* Each connection has a block in its turn: a send waits only while that one's buffers are full. */
+static void pump__run(client_socket *sockets, const char *block, const struct bench_options *options, struct bench_result *result) {
   uint64_t until_ns = bench_clock_ns() + options->duration_ms * 1000000;
 
-  memset(block, 'p', options->block_bytes);
-  bench_begin(result);
   while (bench_clock_ns() < until_ns) {
-    client_send(socket, block, options->block_bytes);
-    result->bytes += options->block_bytes;
-    result->operations++;
+    for (uint64_t i = 0; i < options->connections; i++) {
+      client_send(sockets[i], block, options->block_bytes);
+      result->bytes += options->block_bytes;
+      result->operations++;
+    }
   }
-  client_end_sending(socket);
-  size_t got = client_receive(socket, block, 1); /* the server closes when it has counted everything */
-  bench_check(got == 0, "the server sent something", (long long)got);
+}
+
+int client_pump(const struct bench_options *options, struct bench_result *result) {
+  char *block = bench_allocate(1, options->block_bytes);
+  client_socket *sockets = bench_allocate(options->connections, sizeof *sockets);
+
+  memset(block, 'p', options->block_bytes);
+  for (uint64_t i = 0; i < options->connections; i++) {
+    sockets[i] = client_connect(options);
+  }
+  bench_begin(result);
+  pump__run(sockets, block, options, result);
+  for (uint64_t i = 0; i < options->connections; i++) {
+    client_end_sending(sockets[i]);
+  }
+  for (uint64_t i = 0; i < options->connections; i++) {
+    size_t got = client_receive(sockets[i], block, 1); /* the server closes when it has counted everything */
+    bench_check(got == 0, "the server sent something", (long long)got);
+  }
   bench_end(result);
-  client_close(socket);
+  for (uint64_t i = 0; i < options->connections; i++) {
+    client_close(sockets[i]);
+  }
+  bench_release(sockets);
   bench_release(block);
   return 0;
 }

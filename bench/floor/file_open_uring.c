@@ -1,0 +1,85 @@
+#include "floor.h"
+#include "ring.h"
+
+#include "../common/blocks.h"
+
+#include <fcntl.h>
+
+#define ENTRIES 64
+#define DEPTH_MAX (ENTRIES / 3)
+#define FAILED UINT64_MAX
+
+struct slot {
+  char *block;
+  char path[BENCH_PATH_BYTES];
+};
+
+struct worker {
+  struct io_uring ring;
+  const struct bench_options *options;
+  struct bench_result *result;
+  struct slot slots[DEPTH_MAX];
+  uint64_t started;
+};
+
+/* Open, read and close in one chain, with a number in the ring's table for a descriptor; only the close has a completion when all is well. */
+static void worker__start(struct worker *worker, unsigned number) {
+  struct slot *slot = &worker->slots[number];
+  unsigned char quiet = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+
+  if (worker->started == worker->options->operations) {
+    return;
+  }
+  bench_small_path(worker->options, worker->started++, slot->path);
+  struct io_uring_sqe *entry = floor_ring_entry(&worker->ring);
+  io_uring_prep_openat_direct(entry, AT_FDCWD, slot->path, O_RDONLY, 0, number);
+  io_uring_sqe_set_flags(entry, quiet);
+  io_uring_sqe_set_data64(entry, FAILED);
+  entry = floor_ring_entry(&worker->ring);
+  io_uring_prep_read(entry, (int)number, slot->block, (unsigned)worker->options->block_bytes, 0);
+  io_uring_sqe_set_flags(entry, quiet | IOSQE_FIXED_FILE);
+  io_uring_sqe_set_data64(entry, FAILED);
+  entry = floor_ring_entry(&worker->ring);
+  io_uring_prep_close_direct(entry, number);
+  io_uring_sqe_set_data64(entry, number);
+}
+
+/* A read that was short would have broken the chain. */
+static void worker__completed(struct worker *worker, const struct io_uring_cqe *completion) {
+  bench_check(completion->res == 0 && completion->user_data != FAILED, "open, read or close", completion->res);
+  worker->result->operations++;
+  worker->result->bytes += worker->options->block_bytes;
+  worker->result->checksum += bench_block_number_of(worker->slots[completion->user_data].block);
+  worker__start(worker, (unsigned)completion->user_data);
+}
+
+int floor_file_open(const struct bench_options *options, struct bench_result *result) {
+  struct worker *worker = bench_allocate(1, sizeof *worker);
+
+  worker->options = options;
+  worker->result = result;
+  bench_check(options->depth >= 1 && options->depth <= DEPTH_MAX, "--depth is at most", DEPTH_MAX);
+  floor_ring_open(&worker->ring, ENTRIES);
+  int error = io_uring_register_files_sparse(&worker->ring, DEPTH_MAX);
+  bench_check(error == 0, "io_uring_register_files_sparse", error);
+  bench_begin(result);
+  for (unsigned i = 0; i < options->depth; i++) {
+    worker->slots[i].block = bench_block_make(options);
+    worker__start(worker, i);
+  }
+  while (result->operations < options->operations) {
+    struct io_uring_cqe *completion;
+    unsigned head;
+    unsigned count = 0;
+    floor_ring_wait(&worker->ring);
+    io_uring_for_each_cqe(&worker->ring, head, completion) {
+      worker__completed(worker, completion);
+      count++;
+    }
+    io_uring_cq_advance(&worker->ring, count);
+  }
+  bench_end(result);
+  io_uring_queue_exit(&worker->ring);
+  bench_release(worker);
+  return 0;
+}
