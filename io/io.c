@@ -1,19 +1,6 @@
-#include "pier_io.h"
-#include "loop.h"
+#include "io_request.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* What a call was given, before anything is believed of it. */
-struct io_request {
-  enum op_code code;
-  bool vectored;            /* otherwise there is one part: `one` */
-  const pier_buffer *parts;
-  size_t count;
-  pier_buffer one;
-  int64_t offset;
-  bool positioned;
-  uint64_t deadline_ns;
-};
 
 static bool io__sum(const pier_buffer *parts, size_t count, size_t *length_bytes) {
   size_t sum = 0;
@@ -28,10 +15,19 @@ static bool io__sum(const pier_buffer *parts, size_t count, size_t *length_bytes
   return true;
 }
 
+/* An address that datagrams of this handle can go to. */
+static int io__check_address(const struct handle *handle, const pier_address *to) {
+  if (!to || (to->family != PIER_IPV4 && to->family != PIER_IPV6) || to->port == 0)
+    return PIER_EINVAL;
+  return to->family == handle->slot.detail ? PIER_OK : PIER_EAFNOSUPPORT;
+}
+
 static int io__check(const struct handle *handle, const struct io_request *request, size_t *length_bytes) {
   const pier_buffer *parts = request->vectored ? request->parts : &request->one;
   pier_kind kind = (pier_kind)handle->slot.kind;
   if (kind == PIER_KIND_TCP_LISTENER || kind == PIER_KIND_PIPE_LISTENER)
+    return PIER_EBADF;
+  if (request->addressed && (kind != PIER_KIND_UDP || !(handle->slot.flags & HANDLE_SOCKET)))
     return PIER_EBADF;
   if (request->positioned && kind != PIER_KIND_FILE)
     return PIER_ESPIPE;
@@ -39,7 +35,9 @@ static int io__check(const struct handle *handle, const struct io_request *reque
     return PIER_EINVAL;
   if (request->positioned && (request->offset < 0 || *length_bytes > (uint64_t)INT64_MAX - (uint64_t)request->offset))
     return PIER_EINVAL;
-  return PIER_OK;
+  if (request->code == OP_WRITE && kind == PIER_KIND_UDP && *length_bytes > OP_PIECE_BYTES_MAX)
+    return PIER_EMSGSIZE; /* before it is split, as other long writes are */
+  return request->addressed && request->code == OP_WRITE ? io__check_address(handle, request->to) : PIER_OK;
 }
 
 /* Several parts as one copy, where the system takes one buffer a call and nothing may come in between: a message, or the end of
@@ -79,7 +77,7 @@ static void io__place(struct op *op, const struct io_request *request, size_t le
   }
 }
 
-static pier_operation io__submit(pier_handle id, const struct io_request *request, pier_callback callback, void *context) {
+pier_operation io__submit(pier_handle id, const struct io_request *request, pier_callback callback, void *context) {
   pier_operation operation;
   size_t length_bytes = 0;
   struct op *op = loop__begin(id, request->code, callback, context, &operation);
@@ -95,6 +93,8 @@ static pier_operation io__submit(pier_handle id, const struct io_request *reques
     status = PIER_ENOMEM;
   if (status != PIER_OK)
     return loop__refuse(op, status);
+  if (request->addressed)
+    port__set_address(op, request->to);
   io__place(op, request, length_bytes);
   return loop__launch(handle->poller->loop, op, request->deadline_ns);
 }

@@ -52,6 +52,19 @@ PIER_API int pier_sync_readv(pier_native native, const pier_buffer *parts, size_
 PIER_API int pier_sync_writev(pier_native native, const pier_buffer *parts, size_t count, int64_t offset, uint64_t timeout_ns,
                               pier_sync_result *result);
 
+/** Receives one datagram; `from`, which may be null, gets its sender's address. What does not fit is lost: #PIER_EMSGSIZE, with the
+ *  bytes that did. A length of 0 waits for a datagram and takes nothing. #PIER_EBADF if it is no datagram socket (on Windows: no
+ *  socket). The answer of a closed port to an earlier datagram is told as the socket is set to (Windows: SIO_UDP_CONNRESET).
+ *  (WSARecvFrom, recvmsg.) */
+PIER_API int pier_sync_receive_from(pier_native socket, void *buffer, size_t length, uint64_t timeout_ns, pier_address *from,
+                                    pier_sync_result *result);
+
+/** Sends one datagram to an address. With a timeout of 0: only if the system takes it at once. #PIER_EMSGSIZE for one that is
+ *  larger than can be sent, #PIER_EINVAL for no address or port 0, #PIER_EAFNOSUPPORT for one of another family than the socket's,
+ *  #PIER_EBADF as pier_sync_receive_from(). (WSASendTo, sendmsg.) */
+PIER_API int pier_sync_send_to(pier_native socket, const void *buffer, size_t length, const pier_address *to, uint64_t timeout_ns,
+                               pier_sync_result *result);
+
 /** Connects a stream socket. (ConnectEx; the socket is bound first if it is not.) */
 PIER_API int pier_sync_connect(pier_native socket, const pier_address *address, uint64_t timeout_ns, pier_sync_result *result);
 

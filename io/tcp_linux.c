@@ -62,31 +62,21 @@ int tcp__open(struct poller *poller, const pier_address *address, const pier_tcp
 
 /* ---- Options ---- */
 
-static int tcp__set_int(int descriptor, int level, int name, int value) {
-  return setsockopt(descriptor, level, name, &value, sizeof value) ? socket__last() : PIER_OK;
-}
-
-static int tcp__get_int(int descriptor, int level, int name, int *value) {
-  socklen_t length = sizeof *value;
-  *value = 0;
-  return getsockopt(descriptor, level, name, value, &length) ? socket__last() : PIER_OK;
-}
-
 static int tcp__set_keepalive(int descriptor, int seconds) {
-  int status = tcp__set_int(descriptor, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
+  int status = socket__set(descriptor, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
   if (status == PIER_OK && seconds > 0)
-    status = tcp__set_int(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+    status = socket__set(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
   return status;
 }
 
 static int tcp__get_keepalive(int descriptor, int *seconds) {
   int on = 0;
-  int status = tcp__get_int(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on);
+  int status = socket__get(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on);
   if (status != PIER_OK || !on) {
     *seconds = 0;
     return status;
   }
-  return tcp__get_int(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+  return socket__get(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
 }
 
 static int tcp__set_linger(int descriptor, int seconds) {
@@ -103,26 +93,19 @@ static int tcp__get_linger(int descriptor, int *seconds) {
   return PIER_OK;
 }
 
-/* The system doubles what it is given, for its own share, and tells the double. */
-static int tcp__get_buffer(int descriptor, int name, int *value) {
-  int status = tcp__get_int(descriptor, SOL_SOCKET, name, value);
-  *value /= 2;
-  return status;
-}
-
 int tcp__set(const struct handle *handle, pier_tcp_option option, int value) {
   int descriptor = (int)handle->native;
   switch (option) {
   case PIER_TCP_NODELAY:
-    return value == 0 || value == 1 ? tcp__set_int(descriptor, IPPROTO_TCP, TCP_NODELAY, value) : PIER_EINVAL;
+    return value == 0 || value == 1 ? socket__set(descriptor, IPPROTO_TCP, TCP_NODELAY, value) : PIER_EINVAL;
   case PIER_TCP_KEEPALIVE_SECONDS:
     return value >= 0 && value <= 32767 ? tcp__set_keepalive(descriptor, value) : PIER_EINVAL;
   case PIER_TCP_LINGER_SECONDS:
     return value >= -1 && value <= 32767 ? tcp__set_linger(descriptor, value) : PIER_EINVAL;
   case PIER_TCP_SEND_BUFFER_BYTES:
-    return value >= 0 ? tcp__set_int(descriptor, SOL_SOCKET, SO_SNDBUF, value) : PIER_EINVAL;
+    return value >= 0 ? socket__set(descriptor, SOL_SOCKET, SO_SNDBUF, value) : PIER_EINVAL;
   case PIER_TCP_RECEIVE_BUFFER_BYTES:
-    return value >= 0 ? tcp__set_int(descriptor, SOL_SOCKET, SO_RCVBUF, value) : PIER_EINVAL;
+    return value >= 0 ? socket__set(descriptor, SOL_SOCKET, SO_RCVBUF, value) : PIER_EINVAL;
   }
   return PIER_EINVAL;
 }
@@ -131,24 +114,19 @@ int tcp__get(const struct handle *handle, pier_tcp_option option, int *value) {
   int descriptor = (int)handle->native;
   switch (option) {
   case PIER_TCP_NODELAY:
-    return tcp__get_int(descriptor, IPPROTO_TCP, TCP_NODELAY, value);
+    return socket__get(descriptor, IPPROTO_TCP, TCP_NODELAY, value);
   case PIER_TCP_KEEPALIVE_SECONDS:
     return tcp__get_keepalive(descriptor, value);
   case PIER_TCP_LINGER_SECONDS:
     return tcp__get_linger(descriptor, value);
   case PIER_TCP_SEND_BUFFER_BYTES:
-    return tcp__get_buffer(descriptor, SO_SNDBUF, value);
+    return socket__get_buffer(descriptor, SO_SNDBUF, value);
   case PIER_TCP_RECEIVE_BUFFER_BYTES:
-    return tcp__get_buffer(descriptor, SO_RCVBUF, value);
+    return socket__get_buffer(descriptor, SO_RCVBUF, value);
   }
   return PIER_EINVAL;
 }
 
 int tcp__address(const struct handle *handle, bool peer, pier_address *address) {
-  struct sockaddr_storage storage;
-  socklen_t length = sizeof storage;
-  int descriptor = (int)handle->native;
-  struct sockaddr *any = (struct sockaddr *)&storage;
-  int failed = peer ? getpeername(descriptor, any, &length) : getsockname(descriptor, any, &length);
-  return failed ? socket__last() : socket__address(&storage, length, address);
+  return socket__name((int)handle->native, peer, address);
 }

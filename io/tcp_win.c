@@ -5,12 +5,10 @@
 #define TCP_KEEPALIVE 3 /* as in the system's ws2ipdef.h; mingw-w64's has not got it */
 #endif
 
-static int tcp__last(void) { return pier_error_from_system((uint32_t)WSAGetLastError()); }
-
 static int tcp__bind(SOCKET socket, const pier_address *address) {
   struct sockaddr_storage storage;
   int length = winsock__sockaddr(address, &storage);
-  return bind(socket, (const struct sockaddr *)&storage, length) ? tcp__last() : PIER_OK;
+  return bind(socket, (const struct sockaddr *)&storage, length) ? winsock__last() : PIER_OK;
 }
 
 static void tcp__switch(SOCKET socket, int level, int name, BOOL on) {
@@ -25,7 +23,7 @@ static int tcp__bind_and_listen(SOCKET socket, const pier_address *address, cons
   int status = tcp__bind(socket, address);
   if (status != PIER_OK)
     return status;
-  return listen(socket, options->backlog ? options->backlog : SOMAXCONN) ? tcp__last() : PIER_OK;
+  return listen(socket, options->backlog ? options->backlog : SOMAXCONN) ? winsock__last() : PIER_OK;
 }
 
 int tcp__listen(struct poller *poller, const pier_address *address, const pier_tcp_options *options, pier_handle *listener) {
@@ -67,43 +65,33 @@ int tcp__open(struct poller *poller, const pier_address *address, const pier_tcp
 
 /* ---- Options ---- */
 
-static int tcp__set_int(SOCKET socket, int level, int name, int value) {
-  return setsockopt(socket, level, name, (const char *)&value, sizeof value) ? tcp__last() : PIER_OK;
-}
-
-static int tcp__get_int(SOCKET socket, int level, int name, int *value) {
-  int length = sizeof *value;
-  *value = 0; /* some of them are written in part */
-  return getsockopt(socket, level, name, (char *)value, &length) ? tcp__last() : PIER_OK;
-}
-
 static int tcp__set_keepalive(SOCKET socket, int seconds) {
-  int status = tcp__set_int(socket, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
+  int status = winsock__set(socket, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
   if (status == PIER_OK && seconds > 0)
-    status = tcp__set_int(socket, IPPROTO_TCP, TCP_KEEPALIVE, seconds);
+    status = winsock__set(socket, IPPROTO_TCP, TCP_KEEPALIVE, seconds);
   return status;
 }
 
 static int tcp__get_keepalive(SOCKET socket, int *seconds) {
   int on = 0;
-  int status = tcp__get_int(socket, SOL_SOCKET, SO_KEEPALIVE, &on);
+  int status = winsock__get(socket, SOL_SOCKET, SO_KEEPALIVE, &on);
   if (status != PIER_OK || !on) {
     *seconds = 0;
     return status;
   }
-  return tcp__get_int(socket, IPPROTO_TCP, TCP_KEEPALIVE, seconds);
+  return winsock__get(socket, IPPROTO_TCP, TCP_KEEPALIVE, seconds);
 }
 
 static int tcp__set_linger(SOCKET socket, int seconds) {
   struct linger linger = {.l_onoff = seconds >= 0, .l_linger = (u_short)(seconds > 0 ? seconds : 0)};
-  return setsockopt(socket, SOL_SOCKET, SO_LINGER, (const char *)&linger, sizeof linger) ? tcp__last() : PIER_OK;
+  return setsockopt(socket, SOL_SOCKET, SO_LINGER, (const char *)&linger, sizeof linger) ? winsock__last() : PIER_OK;
 }
 
 static int tcp__get_linger(SOCKET socket, int *seconds) {
   struct linger linger = {0, 0};
   int length = sizeof linger;
   if (getsockopt(socket, SOL_SOCKET, SO_LINGER, (char *)&linger, &length))
-    return tcp__last();
+    return winsock__last();
   *seconds = linger.l_onoff ? linger.l_linger : -1;
   return PIER_OK;
 }
@@ -112,15 +100,15 @@ int tcp__set(const struct handle *handle, pier_tcp_option option, int value) {
   SOCKET socket = (SOCKET)handle->native;
   switch (option) {
   case PIER_TCP_NODELAY:
-    return value == 0 || value == 1 ? tcp__set_int(socket, IPPROTO_TCP, TCP_NODELAY, value) : PIER_EINVAL;
+    return value == 0 || value == 1 ? winsock__set(socket, IPPROTO_TCP, TCP_NODELAY, value) : PIER_EINVAL;
   case PIER_TCP_KEEPALIVE_SECONDS:
     return value >= 0 && value <= 32767 ? tcp__set_keepalive(socket, value) : PIER_EINVAL;
   case PIER_TCP_LINGER_SECONDS:
     return value >= -1 && value <= 32767 ? tcp__set_linger(socket, value) : PIER_EINVAL;
   case PIER_TCP_SEND_BUFFER_BYTES:
-    return value >= 0 ? tcp__set_int(socket, SOL_SOCKET, SO_SNDBUF, value) : PIER_EINVAL;
+    return value >= 0 ? winsock__set(socket, SOL_SOCKET, SO_SNDBUF, value) : PIER_EINVAL;
   case PIER_TCP_RECEIVE_BUFFER_BYTES:
-    return value >= 0 ? tcp__set_int(socket, SOL_SOCKET, SO_RCVBUF, value) : PIER_EINVAL;
+    return value >= 0 ? winsock__set(socket, SOL_SOCKET, SO_RCVBUF, value) : PIER_EINVAL;
   }
   return PIER_EINVAL;
 }
@@ -129,23 +117,19 @@ int tcp__get(const struct handle *handle, pier_tcp_option option, int *value) {
   SOCKET socket = (SOCKET)handle->native;
   switch (option) {
   case PIER_TCP_NODELAY:
-    return tcp__get_int(socket, IPPROTO_TCP, TCP_NODELAY, value);
+    return winsock__get(socket, IPPROTO_TCP, TCP_NODELAY, value);
   case PIER_TCP_KEEPALIVE_SECONDS:
     return tcp__get_keepalive(socket, value);
   case PIER_TCP_LINGER_SECONDS:
     return tcp__get_linger(socket, value);
   case PIER_TCP_SEND_BUFFER_BYTES:
-    return tcp__get_int(socket, SOL_SOCKET, SO_SNDBUF, value);
+    return winsock__get(socket, SOL_SOCKET, SO_SNDBUF, value);
   case PIER_TCP_RECEIVE_BUFFER_BYTES:
-    return tcp__get_int(socket, SOL_SOCKET, SO_RCVBUF, value);
+    return winsock__get(socket, SOL_SOCKET, SO_RCVBUF, value);
   }
   return PIER_EINVAL;
 }
 
 int tcp__address(const struct handle *handle, bool peer, pier_address *address) {
-  struct sockaddr_storage storage;
-  int length = sizeof storage;
-  SOCKET socket = (SOCKET)handle->native;
-  int failed = peer ? getpeername(socket, (struct sockaddr *)&storage, &length) : getsockname(socket, (struct sockaddr *)&storage, &length);
-  return failed ? tcp__last() : winsock__address((const struct sockaddr *)&storage, length, address);
+  return winsock__name((SOCKET)handle->native, peer, address);
 }

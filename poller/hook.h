@@ -5,6 +5,8 @@
 
 #ifdef PIER_HOOKS
 #include "pier_export.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct op;
 
@@ -13,12 +15,15 @@ struct hooks {
   void (*started)(struct op *op);       /* the system call went pending, the submitting thread has not let go yet */
   void (*before_launch)(struct op *op); /* the deadline is armed, the system call is still to be made */
   void (*cancelling)(struct op *op);    /* a canceller holds the operation, the system has not been asked yet */
+  bool (*control)(uint32_t code, bool on); /* a socket of ours is to be switched; true: the system is to refuse it */
 };
 extern PIER_API struct hooks pier_hooks;
 
 #define HOOK(name, argument) (pier_hooks.name ? pier_hooks.name(argument) : (void)0)
+#define HOOK_REFUSES(name, ...) (pier_hooks.name && pier_hooks.name(__VA_ARGS__))
 #else
 #define HOOK(name, argument) ((void)0)
+#define HOOK_REFUSES(name, ...) false
 #endif
 
 #endif

@@ -29,6 +29,11 @@ static inline bool iocp__still_pending(struct op *op) {
 /* The calls, one file per kind of handle. */
 enum port_start iocp__transfer_file(struct op *op, struct piece *piece);
 enum port_start iocp__transfer_socket(struct op *op, struct piece *piece);
+/* The parts that are left, as Winsock wants them: at least one, at most as many as the operation has. */
+DWORD iocp__wsabufs(const struct op *op, WSABUF *buffers);
+/* One datagram, as WSASend() and WSARecv(); iocp_datagram.c. And the whole call of a socket that blocks. */
+int iocp__call_datagram(struct op *op, WSABUF *buffers, DWORD count);
+void iocp__block_datagram(struct op *op, struct piece *piece);
 enum port_start iocp__accept(struct op *op, struct piece *piece);
 enum port_start iocp__connect(struct op *op, struct piece *piece);
 enum port_start iocp__shutdown(struct op *op, struct piece *piece);

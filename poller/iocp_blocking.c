@@ -30,6 +30,10 @@ void port__block(struct op *op, struct piece *piece) {
     inside__await(op, piece);
     return;
   }
+  if (op->handle->slot.kind == PIER_KIND_UDP && op->slot.kind <= OP_WRITE) {
+    iocp__block_datagram(op, piece);
+    return;
+  }
   if (op->slot.kind == OP_READ || op->slot.kind == OP_WRITE)
     succeeded = iocp__block_transfer(op, &bytes);
   else if (op->slot.kind == OP_IOCTL)

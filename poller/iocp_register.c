@@ -69,8 +69,9 @@ int port__examine(struct handle *handle, const pier_register_options *options) {
     handle->slot.flags |= HANDLE_SOCKET;
     handle->slot.detail = (uint16_t)register__family((SOCKET)native);
   }
-  bool streams = handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE || handle->slot.kind == PIER_KIND_MESSAGE_PIPE;
-  if (streams)
+  bool ordered = handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE || handle->slot.kind == PIER_KIND_MESSAGE_PIPE ||
+                 handle->slot.kind == PIER_KIND_UDP;
+  if (ordered)
     handle->slot.flags |= HANDLE_ORDERED;
   if (register__blocks(native, found, socket_type != 0)) {
     atomic_store(&handle->state, PIER_STATE_BLOCKING);

@@ -4,7 +4,7 @@
 _Static_assert(sizeof(((struct op_accept *)0)->addresses) >= 2 * (sizeof(struct sockaddr_in6) + 16), "AcceptEx has room for both addresses");
 
 /* The parts that are left, as Winsock wants them. It copies the array before it returns, so the stack will do. */
-static DWORD iocp__wsabufs(const struct op *op, WSABUF *buffers) {
+DWORD iocp__wsabufs(const struct op *op, WSABUF *buffers) {
   const struct op_data *data = &op->as.data;
   DWORD count = 0;
   size_t done = data->part_done;
@@ -24,6 +24,8 @@ static DWORD iocp__wsabufs(const struct op *op, WSABUF *buffers) {
 static int iocp__call_socket(struct op *op, WSABUF *buffers, DWORD count) {
   SOCKET socket = (SOCKET)op->handle->native;
   DWORD flags = 0;
+  if (op->handle->slot.kind == PIER_KIND_UDP)
+    return iocp__call_datagram(op, buffers, count);
   if (op->slot.kind == OP_READ)
     return WSARecv(socket, buffers, count, NULL, &flags, iocp__overlapped(op), NULL);
   return WSASend(socket, buffers, count, NULL, 0, iocp__overlapped(op), NULL);
@@ -94,7 +96,7 @@ int iocp__adopt_socket(struct poller *poller, SOCKET socket, pier_kind kind, int
   }
   handle->slot.flags = HANDLE_OURS | HANDLE_SOCKET;
   handle->slot.detail = (uint16_t)family;
-  if (kind == PIER_KIND_TCP)
+  if (kind == PIER_KIND_TCP || kind == PIER_KIND_UDP)
     handle->slot.flags |= HANDLE_ORDERED;
   int status = port__associate(handle);
   if (status != PIER_OK) {
@@ -103,7 +105,8 @@ int iocp__adopt_socket(struct poller *poller, SOCKET socket, pier_kind kind, int
   }
   atomic_store_explicit(&handle->state, PIER_STATE_ASSOCIATED, memory_order_release);
   const struct winsock_provider *provider = NULL;
-  bool may_skip = winsock__provider_of(winsock__family((uint8_t)family), SOCK_STREAM, &provider) == PIER_OK && provider->ifs_handles;
+  int type = kind == PIER_KIND_UDP ? SOCK_DGRAM : SOCK_STREAM;
+  bool may_skip = winsock__provider_of(winsock__family((uint8_t)family), type, &provider) == PIER_OK && provider->ifs_handles;
   if (may_skip && nt()->set_file_completion_notification_modes((HANDLE)socket, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE))
     handle->slot.flags |= HANDLE_SKIPS;
   *adopted = handle;

@@ -445,6 +445,10 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
     return; /* it never had anything */
   switch ((enum op_code)op->slot.kind) {
   case OP_READ:
+    if (op__is(op, OP_ADDRESSED))
+      port__sender(op, &result->from);
+    op__finish_data(op);
+    break;
   case OP_WRITE:
     op__finish_data(op);
     break;

@@ -53,7 +53,8 @@ enum op_flags {
   OP_COUNTED = 256,   /* among the handle's pending ones */
   OP_YIELDS = 512,    /* work that looks now and then whether it is asked to end */
   OP_AWAITED = 1024,  /* the kernel has it and will queue nothing: a worker waits for its end */
-  OP_ADMITTED = 2048  /* event path: the one of its direction that is served now */
+  OP_ADMITTED = 2048, /* event path: the one of its direction that is served now */
+  OP_ADDRESSED = 4096 /* a datagram with an address of its own: as.datagram has it */
 };
 
 /* What is to be moved, and how far it is. */
@@ -64,6 +65,14 @@ struct op_data {
   size_t part_done; /* bytes of the current part that are through */
   uint32_t count;
   uint32_t part;
+};
+
+/* A datagram. What the kernel may write to beside the data lies here, for it may do so long after the call has returned. */
+struct op_datagram {
+  struct op_data data;    /* first: it is moved as any other data */
+  uint32_t address[7];    /* where it goes or came from, as the system has it: at most a sockaddr_in6 */
+  int32_t address_bytes;
+  uint32_t flags;         /* of a call that receives, where they are written too */
 };
 
 struct op_accept {
@@ -112,6 +121,7 @@ struct op {
   size_t bytes;
   union {
     struct op_data data;
+    struct op_datagram datagram;
     struct op_accept accept;
     struct op_pipe_accept pipe_accept;
     struct op_connect connect;

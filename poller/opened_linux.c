@@ -14,7 +14,7 @@ int port__adopt(struct poller *poller, int descriptor, pier_kind kind, unsigned 
   }
   handle->slot.flags = (uint8_t)(HANDLE_OURS | flags);
   handle->slot.detail = family;
-  if (kind == PIER_KIND_TCP || kind == PIER_KIND_PIPE)
+  if (kind == PIER_KIND_TCP || kind == PIER_KIND_PIPE || kind == PIER_KIND_UDP)
     handle->slot.flags |= HANDLE_ORDERED;
   if (kind == PIER_KIND_FILE && poller->backend->blocking_files) {
     atomic_store_explicit(&handle->state, PIER_STATE_BLOCKING, memory_order_release);

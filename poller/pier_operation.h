@@ -6,7 +6,7 @@
 #ifndef PIER_OPERATION_H
 #define PIER_OPERATION_H
 
-#include "pier_error.h"
+#include "pier_address.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -58,6 +58,7 @@ typedef struct pier_result {
   uint32_t system_code;     /**< the system's own code for the failure, 0 if none */
   size_t bytes;             /**< how many bytes were moved; can be more than 0 beside a failure */
   bool end;                 /**< the file or stream has ended (tells end of file from an empty message) */
+  pier_address from;        /**< who sent the datagram (pier_receive_from()); no family otherwise */
 } pier_result;
 
 /** Called once for each operation, never from inside the submitting call: on the thread that drives the loop, or on one

@@ -157,6 +157,9 @@ bool port__peer_went_away(uint32_t code);
 int port__opened(struct op *op, pier_handle *opened);
 /* What a failed accept or connect leaves behind. */
 void port__abandon(struct op *op);
+/* Where a datagram goes; null: what comes is to say where it came from. And where it came from; no family if there was none. */
+void port__set_address(struct op *op, const pier_address *to);
+void port__sender(const struct op *op, pier_address *from);
 /* Closes the system's handle. */
 void port__shut(struct handle *handle);
 /* Finds out what a registered handle is, and how it stands. */

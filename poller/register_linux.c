@@ -65,7 +65,7 @@ int port__examine(struct handle *handle, const pier_register_options *options) {
   }
   if (handle->slot.kind == PIER_KIND_MESSAGE_PIPE)
     message__prepare(descriptor);
-  if (handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE)
+  if (handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE || handle->slot.kind == PIER_KIND_UDP)
     handle->slot.flags |= HANDLE_ORDERED;
   pier_state state = options->association == PIER_ASSOCIATE_NEVER ? PIER_STATE_KEPT : PIER_STATE_FRESH;
   if (handle->poller->backend->blocking_files && !register__has_readiness(descriptor))

@@ -21,6 +21,15 @@ int socket__type(int descriptor);
 /* A new one, closed on exec, and non-blocking if asked for. PIER_OK or a status. */
 int socket__open(uint8_t family, int type, bool non_blocking, int *opened);
 
+/* Its own address, or its peer's. PIER_OK or a status. */
+int socket__name(int descriptor, bool peer, pier_address *address);
+
+/* An option that is an int. PIER_OK or a status. */
+int socket__set(int descriptor, int level, int name, int value);
+int socket__get(int descriptor, int level, int name, int *value);
+/* The size of a buffer: the system doubles what it is given, for its own share, and tells the double. */
+int socket__get_buffer(int descriptor, int name, int *value);
+
 /* The status of errno. */
 int socket__last(void);
 

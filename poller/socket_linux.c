@@ -70,3 +70,27 @@ int socket__open(uint8_t family, int type, bool non_blocking, int *opened) {
   *opened = socket(socket__family(family), type | SOCK_CLOEXEC | (non_blocking ? SOCK_NONBLOCK : 0), 0);
   return *opened < 0 ? socket__last() : PIER_OK;
 }
+
+int socket__name(int descriptor, bool peer, pier_address *address) {
+  struct sockaddr_storage storage;
+  socklen_t length = sizeof storage;
+  struct sockaddr *any = (struct sockaddr *)&storage;
+  int failed = peer ? getpeername(descriptor, any, &length) : getsockname(descriptor, any, &length);
+  return failed ? socket__last() : socket__address(&storage, length, address);
+}
+
+int socket__set(int descriptor, int level, int name, int value) {
+  return setsockopt(descriptor, level, name, &value, sizeof value) ? socket__last() : PIER_OK;
+}
+
+int socket__get(int descriptor, int level, int name, int *value) {
+  socklen_t length = sizeof *value;
+  *value = 0;
+  return getsockopt(descriptor, level, name, value, &length) ? socket__last() : PIER_OK;
+}
+
+int socket__get_buffer(int descriptor, int name, int *value) {
+  int status = socket__get(descriptor, SOL_SOCKET, name, value);
+  *value /= 2;
+  return status;
+}

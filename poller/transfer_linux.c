@@ -1,4 +1,5 @@
 #include "transfer.h"
+#include "datagram.h"
 #include "descriptor.h"
 #include "message.h"
 #include "socket.h"
@@ -47,9 +48,11 @@ void transfer__read(struct op *op, int64_t result, size_t asked_bytes, struct pi
 /* ---- Streams ---- */
 
 /* *flags: what recvmsg() says beside the count. */
-static ssize_t transfer__socket(const struct op *op, struct iovec *parts, unsigned count, int *flags) {
+static ssize_t transfer__socket(struct op *op, struct iovec *parts, unsigned count, int *flags) {
   struct msghdr header = {.msg_iov = parts, .msg_iovlen = count};
   int descriptor = transfer__descriptor(op);
+  if (op->handle->slot.kind == PIER_KIND_UDP)
+    return datagram__move(op, parts, count, flags);
   if (op->slot.kind == OP_WRITE)
     return count == 1 ? send(descriptor, parts->iov_base, parts->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
                       : sendmsg(descriptor, &header, MSG_DONTWAIT | MSG_NOSIGNAL);

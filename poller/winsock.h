@@ -53,6 +53,16 @@ int winsock__sockaddr(const pier_address *address, struct sockaddr_storage *stor
 /* From a sockaddr of this length. PIER_EAFNOSUPPORT, with a cleared address, for any family but IPv4 and IPv6. */
 int winsock__address(const struct sockaddr *from, int length_bytes, pier_address *address);
 
+/* A socket's own address, or its peer's. A status. */
+int winsock__name(SOCKET socket, bool peer, pier_address *address);
+
+/* An option that is an int (a BOOL, a DWORD). A status. */
+int winsock__set(SOCKET socket, int level, int name, int value);
+int winsock__get(SOCKET socket, int level, int name, int *value);
+
+/* The status of WSAGetLastError(). */
+int winsock__last(void);
+
 /* AF_... for pier_family; AF_UNSPEC for none. */
 int winsock__family(uint8_t family);
 

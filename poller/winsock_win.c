@@ -207,3 +207,25 @@ int winsock__family(uint8_t family) {
     return AF_UNSPEC;
   }
 }
+
+int winsock__last(void) { return pier_error_from_system((uint32_t)WSAGetLastError()); }
+
+int winsock__name(SOCKET socket, bool peer, pier_address *address) {
+  struct sockaddr_storage storage;
+  struct sockaddr *any = (struct sockaddr *)&storage;
+  int length = sizeof storage;
+  int failed = peer ? getpeername(socket, any, &length) : getsockname(socket, any, &length);
+
+  return failed ? winsock__last() : winsock__address(any, length, address);
+}
+
+int winsock__set(SOCKET socket, int level, int name, int value) {
+  return setsockopt(socket, level, name, (const char *)&value, sizeof value) ? winsock__last() : PIER_OK;
+}
+
+int winsock__get(SOCKET socket, int level, int name, int *value) {
+  int length = sizeof *value;
+
+  *value = 0; /* some of them are written in part */
+  return getsockopt(socket, level, name, (char *)value, &length) ? winsock__last() : PIER_OK;
+}

@@ -19,6 +19,7 @@
 #include "pier_sync.h"
 #include "pier_tcp.h"
 #include "pier_timer.h"
+#include "pier_udp.h"
 #include "pier_work.h"
 
 /** Pier's version. */

@@ -43,6 +43,7 @@ static bool known_status(int status) {
   case PIER_EPIPE:
   case PIER_EMSGSIZE:
   case PIER_ECONNRESET:
+  case PIER_ECONNREFUSED: /* of a datagram whose receiver was closed */
   case PIER_ECONNABORTED:
     return true;
   default:

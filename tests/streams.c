@@ -5,8 +5,33 @@ const char *streams__name(streams_sort sort) {
       [STREAMS_PIPE] = "pipe",         [STREAMS_MESSAGE_PIPE] = "message pipe",
       [STREAMS_TCP] = "TCP",           [STREAMS_KEPT_PIPE] = "kept pipe",
       [STREAMS_KEPT_TCP] = "kept TCP", [STREAMS_BLOCKING_PIPE] = "blocking pipe",
+      [STREAMS_UDP] = "UDP",           [STREAMS_KEPT_UDP] = "kept UDP",
   };
   return names[sort];
+}
+
+bool streams__has_end(streams_sort sort) {
+  return sort != STREAMS_UDP && sort != STREAMS_KEPT_UDP;
+}
+
+bool streams__is_kept(streams_sort sort) {
+  return sort == STREAMS_KEPT_PIPE || sort == STREAMS_KEPT_TCP || sort == STREAMS_KEPT_UDP;
+}
+
+pier_handle streams__udp_open(pier_loop *loop, pier_address *address) {
+  pier_handle handle = 0;
+  assert_status(pier_address_parse("127.0.0.1", 0, address), PIER_OK);
+  assert_status(pier_udp_open(loop, address, NULL, &handle), PIER_OK);
+  assert_status(pier_udp_local_address(handle, address), PIER_OK);
+  return handle;
+}
+
+static void streams__udp_pair(pier_loop *loop, pier_handle ends[2]) {
+  pier_address addresses[2];
+  for (int i = 0; i < 2; i++)
+    ends[i] = streams__udp_open(loop, &addresses[i]);
+  for (int i = 0; i < 2; i++)
+    assert_status(pier_udp_connect(ends[i], &addresses[!i]), PIER_OK);
 }
 
 pier_handle streams__tcp_listen(pier_loop *loop, pier_address *address) {
@@ -74,6 +99,13 @@ void streams__pair(pier_loop *loop, streams_sort sort, pier_handle ends[2]) {
     break;
   case STREAMS_KEPT_TCP:
     support__native_tcp_pair(natives);
+    streams__register(loop, natives, PIER_ASSOCIATE_NEVER, ends);
+    break;
+  case STREAMS_UDP:
+    streams__udp_pair(loop, ends);
+    break;
+  case STREAMS_KEPT_UDP:
+    support__native_udp_pair(natives);
     streams__register(loop, natives, PIER_ASSOCIATE_NEVER, ends);
     break;
   case STREAMS_SORTS:

@@ -10,17 +10,26 @@ typedef enum streams_sort {
   STREAMS_TCP,
   STREAMS_KEPT_PIPE, /* registered with PIER_ASSOCIATE_NEVER: the event path */
   STREAMS_KEPT_TCP,
+  STREAMS_UDP, /* each end has the other as its peer */
+  STREAMS_KEPT_UDP,
   STREAMS_BLOCKING_PIPE, /* the first end is not opened for overlapped I/O, the second is */
   STREAMS_SORTS
 } streams_sort;
 
 const char *streams__name(streams_sort sort);
 
+/* Datagrams have no end that a peer's close could bring. */
+bool streams__has_end(streams_sort sort);
+bool streams__is_kept(streams_sort sort);
+
 /* Opens a pair; the case fails when that fails. */
 void streams__pair(pier_loop *loop, streams_sort sort, pier_handle ends[2]);
 
 /* Listens on 127.0.0.1 and a port of the system's choice. */
 pier_handle streams__tcp_listen(pier_loop *loop, pier_address *address);
+
+/* On 127.0.0.1 and a port of the system's choice. */
+pier_handle streams__udp_open(pier_loop *loop, pier_address *address);
 
 /* Connects to a listener; ends[0] is the accepted one. */
 void streams__tcp_connect(pier_loop *loop, pier_handle listener, const pier_address *address, pier_handle ends[2]);

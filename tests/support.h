@@ -152,6 +152,8 @@ size_t support__committed_bytes(void);
  * I/O. */
 void support__native_pipe_pair(bool message, bool overlapped_first, bool overlapped_second, pier_native ends[2]);
 void support__native_tcp_pair(pier_native ends[2]);
+pier_native support__native_udp(void); /* on 127.0.0.1 */
+void support__native_udp_pair(pier_native ends[2]);
 void support__native_close_pipe(pier_native native);
 void support__native_close_socket(pier_native native);
 

@@ -261,6 +261,25 @@ void support__native_tcp_pair(pier_native ends[2]) {
   ends[1] = (pier_native)client;
 }
 
+pier_native support__native_udp(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  SOCKET made = WSASocketW(AF_INET, SOCK_DGRAM, IPPROTO_UDP, NULL, 0, WSA_FLAG_OVERLAPPED);
+  assert_int_equal(bind(made, (struct sockaddr *)&address, sizeof address), 0);
+  return (pier_native)made;
+}
+
+void support__native_udp_pair(pier_native ends[2]) {
+  struct sockaddr_in addresses[2];
+  for (int i = 0; i < 2; i++) {
+    int length = sizeof addresses[i];
+    ends[i] = support__native_udp();
+    assert_int_equal(getsockname((SOCKET)ends[i], (struct sockaddr *)&addresses[i], &length), 0);
+  }
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(connect((SOCKET)ends[i], (struct sockaddr *)&addresses[!i], sizeof addresses[i]), 0);
+}
+
 void support__native_close_pipe(pier_native native) {
   CloseHandle((HANDLE)native);
 }
