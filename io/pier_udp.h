@@ -82,8 +82,8 @@ PIER_API pier_operation pier_sendv_to(pier_handle handle, const pier_buffer *par
  *  (setsockopt: IP_ADD_MEMBERSHIP, IPV6_ADD_MEMBERSHIP, MCAST_JOIN_SOURCE_GROUP.) */
 PIER_API int pier_udp_join(pier_handle handle, const pier_address *group, const pier_address *source, uint32_t interface_index);
 
-/** Leaves a group, with the arguments that it was joined with. #PIER_EADDRNOTAVAIL if it is no member; otherwise as
- *  pier_udp_join(). Any thread. (IP_DROP_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, MCAST_LEAVE_SOURCE_GROUP.) */
+/** Leaves a group, with the arguments that it was joined with. #PIER_EADDRNOTAVAIL (with a source it may be #PIER_EINVAL) if it is
+ *  no member; otherwise as pier_udp_join(). Any thread. (IP_DROP_MEMBERSHIP, IPV6_DROP_MEMBERSHIP, MCAST_LEAVE_SOURCE_GROUP.) */
 PIER_API int pier_udp_leave(pier_handle handle, const pier_address *group, const pier_address *source, uint32_t interface_index);
 
 /** Sets an option. #PIER_EINVAL for an unknown one or a value out of range, #PIER_EBADF if it is no UDP handle. Any thread.

@@ -43,6 +43,13 @@ int pier_sync_receive_from(pier_native native, void *buffer, size_t length, uint
   return sync__result(result, outcome.status, outcome.system_code, outcome.bytes, false);
 }
 
+/* Winsock has several codes for an address of another family; asked only when a call has failed, so that the others pay nothing. */
+static bool sync__is_of_family(SOCKET socket, int family) {
+  const struct winsock_provider *provider = NULL;
+
+  return winsock__provider(socket, &provider) != PIER_OK || provider->family == family;
+}
+
 int pier_sync_send_to(pier_native native, const void *buffer, size_t length, const pier_address *to, uint64_t timeout_ns,
                       pier_sync_result *result) {
   struct sync_call call;
@@ -64,5 +71,8 @@ int pier_sync_send_to(pier_native native, const void *buffer, size_t length, con
   sync__prepare(&call, &overlapped, 0);
   int failed = WSASendTo((SOCKET)call.file, &part, 1, NULL, 0, (const struct sockaddr *)&address, address_length, &overlapped, NULL);
   struct sync_outcome outcome = sync__finish(&call, &overlapped, failed != 0 ? (DWORD)WSAGetLastError() : ERROR_SUCCESS);
-  return sync__result(result, outcome.status, outcome.system_code, outcome.status == PIER_OK ? outcome.bytes : 0, false);
+  if (outcome.status != PIER_OK && !sync__is_of_family((SOCKET)call.file, address.ss_family)) {
+    outcome.status = PIER_EAFNOSUPPORT;
+  }
+  return sync__result(result, outcome.status, outcome.system_code, outcome.bytes, false);
 }

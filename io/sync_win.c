@@ -137,6 +137,7 @@ struct sync_outcome sync__finish(const struct sync_call *call, OVERLAPPED *overl
     break;
   case ERROR_SUCCESS:
   case ERROR_MORE_DATA:
+  case WSAEMSGSIZE: /* a datagram was cut; of one that was too large to be sent the count is 0 */
     /* Finished inside the call: the kernel has written the count already. */
     outcome.status = pier_error_from_system(error);
     outcome.bytes = (DWORD)overlapped->InternalHigh;

@@ -115,12 +115,14 @@ static bool poller__foreign(struct poller *poller, struct handle *handle, const 
   return true;
 }
 
-/* The operation in flight that the packet's pointer names; found by arithmetic before anything is read. */
-static enum op_claim poller__claim(struct poller *poller, const struct handle *handle, const pier_packet *packet, struct op **op) {
+/* The operation's slot that the packet's pointer names, found by arithmetic: nothing is read. Null if it names none. */
+static struct slot *poller__named(struct poller *poller, const pier_packet *packet) {
   uintptr_t address = (uintptr_t)packet->overlapped;
-  if (!handle || address < offsetof(struct op, system))
-    return OP_CLAIM_NONE;
-  struct slot *slot = slab__find(&poller->operations, address - offsetof(struct op, system));
+  return address < offsetof(struct op, system) ? NULL : slab__find(&poller->operations, address - offsetof(struct op, system));
+}
+
+static enum op_claim poller__claim(struct poller *poller, const struct handle *handle, const pier_packet *packet, struct op **op) {
+  struct slot *slot = handle ? poller__named(poller, packet) : NULL;
   *op = op__of_slot(slot);
   return slot ? op__claim(*op, handle) : OP_CLAIM_NONE;
 }
@@ -151,7 +153,8 @@ static bool poller__others(struct poller *poller, const pier_packet *packet) {
     return true;
   counter__add(&poller->counters.foreign, 1);
   if (handle && handle__enter(poller, packet->key, &handle) == PIER_OK) {
-    if (!poller__foreign(poller, handle, packet)) {
+    /* One that names a slot of ours is no call of the user's: it came for an operation that had ended inside its call already. */
+    if (poller__named(poller, packet) || !poller__foreign(poller, handle, packet)) {
       counter__add(&poller->counters.dropped, 1);
       handle__leave(handle);
     }

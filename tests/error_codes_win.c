@@ -2,7 +2,7 @@
 
 /* Win32 and Winsock. */
 const struct error_codes error_codes[] = {
-    {PIER_EINVAL, {13, 24, 38, 87, 122, 131, 158, 193, 1004, 10022, 10039, 10041, 10093}},
+    {PIER_EINVAL, {13, 24, 38, 87, 122, 131, 158, 193, 1004, 10022, 10041, 10093}},
     {PIER_EBADF, {6, 114, 130, 10009, 10038}},
     {PIER_ECLOSED, {735}},
     {PIER_ENOENT, {2, 3, 15, 18, 20, 53, 55, 67, 123, 126, 161, 203, 259, 1168, 1921, 4392, 11001, 11004}},
@@ -26,7 +26,7 @@ const struct error_codes error_codes[] = {
     {PIER_ENETUNREACH, {1231, 10050, 10051, 10091}},
     {PIER_EHOSTUNREACH, {1232, 1233, 10064, 10065}},
     {PIER_EISCONN, {535, 1230, 10056}},
-    {PIER_ENOTCONN, {536, 1229, 2250, 10057}},
+    {PIER_ENOTCONN, {536, 1229, 2250, 10039, 10057}},
     {PIER_EAFNOSUPPORT, {10046, 10047}},
     {PIER_EISDIR, {336}},
     {PIER_ENOTDIR, {267}},

@@ -14,9 +14,6 @@ bool streams__has_end(streams_sort sort) {
   return sort != STREAMS_UDP && sort != STREAMS_KEPT_UDP;
 }
 
-bool streams__is_kept(streams_sort sort) {
-  return sort == STREAMS_KEPT_PIPE || sort == STREAMS_KEPT_TCP || sort == STREAMS_KEPT_UDP;
-}
 
 pier_handle streams__udp_open(pier_loop *loop, pier_address *address) {
   pier_handle handle = 0;

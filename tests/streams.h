@@ -20,7 +20,6 @@ const char *streams__name(streams_sort sort);
 
 /* Datagrams have no end that a peer's close could bring. */
 bool streams__has_end(streams_sort sort);
-bool streams__is_kept(streams_sort sort);
 
 /* Opens a pair; the case fails when that fails. */
 void streams__pair(pier_loop *loop, streams_sort sort, pier_handle ends[2]);
