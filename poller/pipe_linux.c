@@ -85,12 +85,15 @@ static int pipe_name__bind(int listener, struct pipe_name *name) {
     if (bind(listener, address, sizeof name->address))
       return socket__last();
   }
-  if (stat(name->address.sun_path, &about) == 0) {
-    name->device = about.st_dev;
-    name->node = about.st_ino;
-  }
   /* One connection waits for an accept, further clients in their connects: as with the instances of a named pipe. */
-  return listen(listener, 0) ? socket__last() : PIER_OK;
+  if (stat(name->address.sun_path, &about) || listen(listener, 0)) {
+    int status = socket__last();
+    unlink(name->address.sun_path);
+    return status;
+  }
+  name->device = about.st_dev;
+  name->node = about.st_ino;
+  return PIER_OK;
 }
 
 static void pipe_name__unlink(const struct pipe_name *name) {

@@ -2,7 +2,7 @@
 """Line coverage of the three rooms, from what the instrumented programs in a build folder have left behind.
 
 Prints a line for each room, and each file that is under the mark; fails if a room is. Counted are the files that the target
-builds: natively those of Linux and the common ones, so the Windows backend is in no figure.
+builds: the common ones and those of its system.
 """
 import argparse
 import json
@@ -13,11 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("poller", "runtime", "io")
+GCOV = {"native": "gcov", "windows": "x86_64-w64-mingw32-gcov-win32"}
 
 
-def measure(build):
+def measure(build, gcov):
     """The lines of each file: {path: {line: was run}}."""
-    command = ["gcovr", "--root", ROOT, "--json", "--gcov-ignore-parse-errors"]
+    command = ["gcovr", "--root", ROOT, "--json", "--gcov-executable", gcov]
     for room in ROOMS:
         command += ["--filter", f"{room}/"]
     done = subprocess.run([str(word) for word in [*command, build]], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
@@ -39,10 +40,11 @@ def ranges(numbers):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
+    parser.add_argument("target", choices=GCOV)
     parser.add_argument("--at-least", type=float, default=0, help="fail if a room has fewer percent of its lines")
     parser.add_argument("--missed", action="store_true", help="name every line that was not run")
     options = parser.parse_args()
-    files = measure(options.build)
+    files = measure(options.build, GCOV[options.target])
     totals = defaultdict(lambda: [0, 0])
     for path, lines in sorted(files.items()):
         run = sum(lines.values())
@@ -57,9 +59,9 @@ def main():
         run, count = totals[name]
         percent = 100 * run / count if count else 0
         low = low or percent < options.at_least
-        print(f"coverage  {name + '/' if name != 'all' else name:<9} {percent:5.1f} % of {count} lines")
+        print(f"coverage  {options.target}  {name + '/' if name != 'all' else name:<9} {percent:5.1f} % of {count} lines")
     if low:
-        print(f"coverage  a room has less than {options.at_least:g} %")
+        print(f"coverage  {options.target}  a room has less than {options.at_least:g} %")
     sys.exit(1 if low else 0)
 
 

@@ -1,7 +1,7 @@
 /* Faults: what Pier asks of the system goes wrong when a test wants it to.
  *
  * A program of fault tests is linked with a copy of the library whose references to the functions in tests/meson.build
- * (fault_symbols) lead to stand-ins in fault_linux.c. These pass a call on, or let it fail, or move fewer bytes than they
+ * (fault_symbols) lead to stand-ins in fault_linux.c or fault_win.c. These pass a call on, or let it fail, or move fewer bytes than they
  * were asked to. So Pier itself has no line for it, and the program's own calls are never touched. Calls that io_uring
  * makes are among them: the entry is changed on its way to the kernel. */
 #ifndef PIER_TESTS_FAULT_H
@@ -11,29 +11,31 @@
 
 /* By what is asked for, not by the name of the function: the same test fits both backends. */
 typedef enum fault_call {
-  FAULT_MEMORY, /* malloc, calloc, realloc */
-  FAULT_MAP,    /* mmap, mprotect */
+  FAULT_MEMORY, /* malloc, calloc, realloc, HeapAlloc */
+  FAULT_MAP,    /* mmap, mprotect, VirtualAlloc */
   FAULT_THREAD,
-  FAULT_EVENTFD,
-  FAULT_SET,   /* epoll_create1, or a ring */
-  FAULT_WATCH, /* epoll_ctl, but for leaving the set */
-  FAULT_WAIT,  /* epoll_wait, epoll_pwait2, ppoll */
-  FAULT_ENTER, /* io_uring_enter */
+  FAULT_EVENT,  /* eventfd, CreateEventEx */
+  FAULT_WAITER, /* RegisterWaitForSingleObject */
+  FAULT_SET,    /* epoll_create1, a ring, a port */
+  FAULT_WATCH,  /* epoll_ctl, but for leaving the set; putting a handle on a port */
+  FAULT_WAIT,   /* epoll_wait, epoll_pwait2, ppoll, GetQueuedCompletionStatusEx */
+  FAULT_ENTER,  /* io_uring_enter */
+  FAULT_POST,   /* PostQueuedCompletionStatus */
   FAULT_SOCKET,
   FAULT_BIND,
   FAULT_LISTEN,
   FAULT_NAME,   /* getsockname, getpeername */
   FAULT_OPTION, /* getsockopt, setsockopt */
-  FAULT_OPEN,
+  FAULT_OPEN,   /* open, CreateFile, CreateNamedPipe */
   FAULT_STAT,
   FAULT_RESIZE,
   FAULT_FLUSH,
   FAULT_DUPLICATE,
-  FAULT_CONTROL, /* ioctl */
+  FAULT_CONTROL, /* ioctl, DeviceIoControl, WSAIoctl */
   FAULT_SHUTDOWN,
-  FAULT_ACCEPT,
+  FAULT_ACCEPT, /* accept, ConnectNamedPipe */
   FAULT_CONNECT,
-  FAULT_RECEIVE, /* recv, recvmsg */
+  FAULT_RECEIVE, /* recv, recvmsg, WSARecv */
   FAULT_SEND,
   FAULT_READ, /* read and its relatives */
   FAULT_WRITE,
@@ -55,7 +57,7 @@ int fault__end(void **state);
 /* All calls from now on go through. */
 void fault__clear(void);
 
-/* Calls number `first` (0 is the next one) and the `count` - 1 after it fail with `code`. One order for each sort of call. */
+/* Calls number `first` (0 is the next one) and the `count` - 1 after it fail with `code`, which is the system's; 0: with what is usual for them. One order for each sort of call. */
 void fault__fail(fault_call call, unsigned first, unsigned count, int code);
 
 /* They move at most so many bytes. */

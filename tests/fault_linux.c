@@ -14,8 +14,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Nobody calls them by these names but the copy of the library. */
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+static const int fault__usuals[FAULT_CALLS] = {
+    [FAULT_MEMORY] = ENOMEM,  [FAULT_MAP] = ENOMEM,        [FAULT_THREAD] = EAGAIN,  [FAULT_EVENT] = EMFILE,
+    [FAULT_SET] = EMFILE,     [FAULT_WATCH] = ENOSPC,      [FAULT_WAIT] = EINTR,     [FAULT_ENTER] = EAGAIN,
+    [FAULT_SOCKET] = EMFILE,  [FAULT_BIND] = EADDRINUSE,   [FAULT_LISTEN] = EADDRINUSE, [FAULT_NAME] = ENOBUFS,
+    [FAULT_OPTION] = ENOBUFS, [FAULT_OPEN] = EMFILE,       [FAULT_STAT] = EIO,       [FAULT_RESIZE] = EIO,
+    [FAULT_FLUSH] = EIO,      [FAULT_DUPLICATE] = EMFILE,  [FAULT_CONTROL] = EIO,    [FAULT_SHUTDOWN] = ENOTCONN,
+    [FAULT_ACCEPT] = EMFILE,  [FAULT_CONNECT] = EADDRNOTAVAIL, [FAULT_RECEIVE] = ECONNRESET, [FAULT_SEND] = ECONNRESET,
+    [FAULT_READ] = EIO,       [FAULT_WRITE] = ENOSPC,
+};
+
+int fault__usual(fault_call call) {
+  return fault__usuals[call];
+}
+
+bool fault__fails(fault_call call) {
+  size_t room;
+  int code = fault__verdict(call, &room);
+  if (code)
+    errno = code;
+  return code != 0;
+}
+
+/* ---- Memory and threads ---- */
 
 static void *fault__taken(void *block) {
   if (block)
@@ -66,7 +87,7 @@ int faulty_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 /* ---- Waiting ---- */
 
 int faulty_eventfd(unsigned value, int flags) {
-  return fault__fails(FAULT_EVENTFD) ? -1 : eventfd(value, flags);
+  return fault__fails(FAULT_EVENT) ? -1 : eventfd(value, flags);
 }
 
 int faulty_epoll_create1(int flags) {

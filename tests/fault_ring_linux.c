@@ -40,10 +40,13 @@ int faulty_io_uring_queue_init_params(unsigned entries, struct io_uring *ring, s
   return result;
 }
 
+/* A ring goes by its descriptor, or by the number that the kernel has given that for quicker calls. */
 static fault_ring *fault__ring_of(int descriptor) {
-  for (int i = 0; i < RINGS_MAX; i++)
-    if (fault__rings[i].ring && fault__rings[i].ring->ring_fd == descriptor)
+  for (int i = 0; i < RINGS_MAX; i++) {
+    const struct io_uring *ring = fault__rings[i].ring;
+    if (ring && (ring->ring_fd == descriptor || ring->enter_ring_fd == descriptor))
       return &fault__rings[i];
+  }
   return NULL;
 }
 

@@ -24,13 +24,17 @@
 #endif
 #endif
 #ifdef SUPPORT_SANITIZED
-#include <sanitizer/allocator_interface.h> /* a sanitizer's heap is its own */
+/* A sanitizer's heap is its own; gcc 12 has the function and not the header that declares it. */
+size_t __sanitizer_get_current_allocated_bytes(void);
 #else
 #define SUPPORT_SANITIZED 0
 #endif
 
 const bool support__windows = false;
-const unsigned support__patience = SUPPORT_SANITIZED ? 8 : 1;
+#ifndef SUPPORT_PATIENCE
+#define SUPPORT_PATIENCE (SUPPORT_SANITIZED ? 8 : 1)
+#endif
+const unsigned support__patience = SUPPORT_PATIENCE;
 
 struct support_thread {
   pthread_t native;

@@ -12,7 +12,10 @@
 #include "support.h"
 
 const bool support__windows = true;
-const unsigned support__patience = 1;
+#ifndef SUPPORT_PATIENCE
+#define SUPPORT_PATIENCE 1
+#endif
+const unsigned support__patience = SUPPORT_PATIENCE;
 
 struct support_thread {
   HANDLE native;
