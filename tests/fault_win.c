@@ -204,6 +204,16 @@ static int WINAPI fault__WSASend(SOCKET socket, WSABUF *parts, DWORD count, DWOR
   return fault__fails(FAULT_SEND) ? SOCKET_ERROR : WSASend(socket, parts, count, sent, flags, overlapped, routine);
 }
 
+static int WINAPI fault__WSARecvFrom(SOCKET socket, WSABUF *parts, DWORD count, DWORD *received, DWORD *flags, struct sockaddr *from, int *length,
+                                     WSAOVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine) {
+  return fault__fails(FAULT_RECEIVE) ? SOCKET_ERROR : WSARecvFrom(socket, parts, count, received, flags, from, length, overlapped, routine);
+}
+
+static int WINAPI fault__WSASendTo(SOCKET socket, WSABUF *parts, DWORD count, DWORD *sent, DWORD flags, const struct sockaddr *to, int length,
+                                   WSAOVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine) {
+  return fault__fails(FAULT_SEND) ? SOCKET_ERROR : WSASendTo(socket, parts, count, sent, flags, to, length, overlapped, routine);
+}
+
 /* ---- In place of the import table ---- */
 
 #define FAULTY(name) void *faulty_##name = (void *)(uintptr_t)fault__##name;
@@ -235,3 +245,5 @@ FAULTY(shutdown)
 FAULTY(WSAIoctl)
 FAULTY(WSARecv)
 FAULTY(WSASend)
+FAULTY(WSARecvFrom)
+FAULTY(WSASendTo)

@@ -33,12 +33,12 @@ static void a_call_that_is_refused_is_called_back(void **state) {
   for (int sort = 0; sort < STREAMS_SORTS; sort++) {
     pier_handle ends[2];
     streams__pair(loop, (streams_sort)sort, ends);
-    bool tcp = sort == STREAMS_TCP || sort == STREAMS_KEPT_TCP;
+    bool socket = sort == STREAMS_TCP || sort == STREAMS_KEPT_TCP || sort == STREAMS_UDP || sort == STREAMS_KEPT_UDP;
     for (int writes = 0; writes < 2; writes++) {
       support_outcome *refused = support__outcome();
       fault__clear();
-      fault__fail(tcp ? (writes ? FAULT_SEND : FAULT_RECEIVE) : (writes ? FAULT_WRITE : FAULT_READ), 0, 1,
-                  tcp ? WSAENOBUFS : ERROR_NOT_ENOUGH_MEMORY);
+      fault__fail(socket ? (writes ? FAULT_SEND : FAULT_RECEIVE) : (writes ? FAULT_WRITE : FAULT_READ), 0, 1,
+                  socket ? WSAENOBUFS : ERROR_NOT_ENOUGH_MEMORY);
       pier_operation operation = writes ? pier_write(ends[0], &byte, 1, PIER_NO_DEADLINE, support__take, refused)
                                         : pier_read(ends[0], &byte, 1, PIER_NO_DEADLINE, support__take, refused);
       assert_true(operation != 0);
