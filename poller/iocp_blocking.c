@@ -23,6 +23,13 @@ static BOOL iocp__block_ioctl(struct op *op, DWORD *bytes) {
                          (DWORD)ioctl->output_bytes, bytes, NULL);
 }
 
+/* No call on such a handle promises not to wait. */
+bool port__at_once(struct op *op, struct piece *piece) {
+  (void)op;
+  (void)piece;
+  return false;
+}
+
 void port__block(struct op *op, struct piece *piece) {
   DWORD bytes = 0;
   BOOL succeeded = FALSE;

@@ -201,7 +201,7 @@ static void op__finished_at_once(struct op *op) {
   op__leave(op, 2 * OP_PARTY);
 }
 
-/* Sees to it that the handle stands where it should. False: a worker has to do it. */
+/* Sees to it that the handle stands where it should. False: a worker has to do it, unless it is done at once. */
 static bool op__needs_port(struct op *op) {
   struct handle *handle = op->handle;
   if (op->slot.kind == OP_WORK)
@@ -213,21 +213,26 @@ static bool op__needs_port(struct op *op) {
   return state != PIER_STATE_BLOCKING;
 }
 
+/* The system call, or a worker that will make it. */
+static enum port_start op__start(struct op *op, bool on_port, struct piece *piece) {
+  if (on_port)
+    return port__submit(op, piece);
+  if (op->handle && port__at_once(op, piece))
+    return PORT_DONE;
+  op__poller(op)->offload(op__poller(op), op);
+  return PORT_PENDING;
+}
+
 void op__launch(struct op *op) {
   HOOK(before_launch, op);
-  struct poller *poller = op__poller(op);
   if (op->slot.kind == OP_SHUTDOWN) {
     op__park(op);
     return;
   }
-  if (!op__needs_port(op)) {
-    poller->offload(poller, op);
-    op__submitted(op);
-    return;
-  }
+  bool on_port = op__needs_port(op);
   for (;;) {
     struct piece piece = {0, 0};
-    enum port_start start = port__submit(op, &piece);
+    enum port_start start = op__start(op, on_port, &piece);
     if (start != PORT_DONE) {
       op__submitted(op);
       if (start == PORT_WAITS)

@@ -103,6 +103,8 @@ void port__prepare(struct op *op);
 /* Makes the system call, and counts it. PORT_DONE: it ended there, `piece` says how (unless OP_SETTLED says that it is taken in
    already), and no packet will come. */
 enum port_start port__submit(struct op *op, struct piece *piece);
+/* For a handle that blocks: makes the call if it is certain not to wait. False: nothing was done, and a worker has to. */
+bool port__at_once(struct op *op, struct piece *piece);
 /* For a handle that blocks: the same on a worker thread, to its end. */
 void port__block(struct op *op, struct piece *piece);
 /* Has that thread's blocking call return, where that can be done. */

@@ -79,6 +79,7 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
   return poller->backend->submit(op, piece);
 }
 
+bool port__at_once(struct op *op, struct piece *piece) { return transfer__at_once(op, piece); }
 void port__block(struct op *op, struct piece *piece) { transfer__block(op, piece); }
 
 /* What a worker is in cannot be broken off: a disk answers soon, and the rest has readiness and is not with workers. */
