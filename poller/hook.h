@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct op;
+struct posts;
 
 /* What a test sets; null: nothing happens. */
 struct hooks {
@@ -16,6 +17,8 @@ struct hooks {
   void (*before_launch)(struct op *op); /* the deadline is armed, the system call is still to be made */
   void (*cancelling)(struct op *op);    /* a canceller holds the operation, the system has not been asked yet */
   bool (*control)(uint32_t code, bool on); /* a socket of ours is to be switched; true: the system is to refuse it */
+  void (*post_coming)(struct posts *posts);  /* a thread that posts has looked for a segment, and has no place in it yet */
+  void (*post_claimed)(struct posts *posts); /* it has a place, and nobody can see the post there yet */
 };
 extern PIER_API struct hooks pier_hooks;
 

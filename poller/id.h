@@ -13,6 +13,7 @@ _Static_assert(sizeof(void *) == 8, "an id is a completion key: Pier is for 64-b
 
 #define ID_LOOPS_MAX 64u
 #define ID_SLOTS_MAX 0xffffffu
+#define ID_SLOT_NONE 0xffffffu /* the one that no slab is large enough to have */
 
 enum id_kind { ID_OPERATION = 1, ID_HANDLE = 2, ID_TIMER = 3 };
 

@@ -135,7 +135,6 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
     return iocp__shutdown(op, piece);
   case OP_IOCTL:
     return iocp__ioctl(op, piece);
-  case OP_POST:
   case OP_WORK:
   case OP_FOREIGN:
     break; /* never launched */

@@ -471,7 +471,6 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
     break;
   case OP_SHUTDOWN:
   case OP_IOCTL:
-  case OP_POST:
   case OP_FOREIGN:
     break; /* nothing of theirs is left */
   }

@@ -26,7 +26,6 @@ enum op_code {
   OP_PIPE_ACCEPT,
   OP_SHUTDOWN,
   OP_IOCTL,
-  OP_POST,
   OP_WORK,
   OP_FOREIGN
 };

@@ -19,25 +19,35 @@ static int poller__enlist(struct poller *poller) {
   return PIER_EMFILE;
 }
 
-static int poller__open_slabs(struct poller *poller, const struct poller_limits *limits) {
+static int poller__open_memory(struct poller *poller, const struct poller_limits *limits) {
   int status = slab__open(&poller->operations, sizeof(struct op), limits->operations_max);
   if (status != PIER_OK)
     return status;
   status = slab__open(&poller->handles, sizeof(struct handle), limits->handles_max);
-  if (status != PIER_OK)
-    slab__close(&poller->operations);
+  if (status == PIER_OK) {
+    status = posts__open(&poller->posts);
+    if (status == PIER_OK)
+      return PIER_OK;
+    slab__close(&poller->handles);
+  }
+  slab__close(&poller->operations);
   return status;
+}
+
+static void poller__close_memory(struct poller *poller) {
+  posts__close(&poller->posts);
+  slab__close(&poller->handles);
+  slab__close(&poller->operations);
 }
 
 int poller__open(struct poller *poller, pier_loop *loop, const struct poller_limits *limits) {
   poller->loop = loop;
   inbox__init(&poller->inbox);
-  strand__init(&poller->posts);
   mutex__init(&poller->associating);
   for (unsigned i = 0; i < POLLER_ORDER_LOCKS; i++)
     mutex__init(&poller->order_locks[i]);
   poller->port_borrowed = limits->use_port;
-  int status = poller__open_slabs(poller, limits);
+  int status = poller__open_memory(poller, limits);
   if (status != PIER_OK)
     return status;
   status = port__open(poller, limits);
@@ -47,16 +57,14 @@ int poller__open(struct poller *poller, pier_loop *loop, const struct poller_lim
       return PIER_OK;
     port__close(poller);
   }
-  slab__close(&poller->handles);
-  slab__close(&poller->operations);
+  poller__close_memory(poller);
   return status;
 }
 
 void poller__close(struct poller *poller) {
   atomic_store_explicit(&table[poller->index], NULL, memory_order_release);
   port__close(poller);
-  slab__close(&poller->handles);
-  slab__close(&poller->operations);
+  poller__close_memory(poller);
   for (unsigned i = 0; i < POLLER_ORDER_LOCKS; i++)
     mutex__destroy(&poller->order_locks[i]);
   mutex__destroy(&poller->associating);
@@ -88,11 +96,6 @@ void poller__deliver(struct poller *poller, struct handle *handle, struct ready 
     return;
   }
   poller__enqueue(poller, ready);
-}
-
-void poller__post(struct poller *poller, struct op *op) {
-  if (strand__enter(&poller->posts, &op->ready))
-    poller__enqueue(poller, &op->ready);
 }
 
 void poller__tell(struct poller *poller) {

@@ -6,6 +6,7 @@
 
 #include "handle.h"
 #include "inbox.h"
+#include "posts.h"
 #include "turn.h"
 
 /* Counts since the loop was opened; relaxed, for metrics only. */
@@ -25,7 +26,7 @@ struct poller {
   struct slab handles;
   struct inbox inbox;
   uint64_t looked_ns;  /* when the port was looked at last; the thread's that drives or leads */
-  struct strand posts; /* so that those of one thread keep their order, whatever the number of poller threads */
+  struct posts posts;
   struct mutex associating;
   _Atomic uint32_t wake_posted;   /* at most one wake packet is on the port */
   _Atomic uint32_t handles_ending; /* closing handles whose end has not run */
@@ -64,8 +65,6 @@ struct poller *poller__of(uint64_t id, unsigned kind);
 
 /* Has something run: on the handle's strand, if it has one. */
 void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready);
-/* Has a post run. */
-void poller__post(struct poller *poller, struct op *op);
 /* The same without a strand, or when the strand is the caller's already. */
 void poller__enqueue(struct poller *poller, struct ready *ready);
 /* Makes the loop look at its timers. */

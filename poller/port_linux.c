@@ -71,7 +71,6 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
   case OP_WRITE:
   case OP_ACCEPT:
   case OP_CONNECT:
-  case OP_POST:
   case OP_WORK:
   case OP_FOREIGN:
     break;

@@ -1,4 +1,4 @@
-/* Ready: something whose callback is due. A link inside an operation, a handle that closes, or a timer, so that
+/* Ready: something whose callback is due. A link inside an operation, a handle that closes, a timer, or the posts, so that
    nothing is allocated on the way from the port to the callback. */
 #ifndef PIER_READY_H
 #define PIER_READY_H
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ready_kind { READY_OPERATION = 1, READY_CLOSE, READY_TIMER };
+enum ready_kind { READY_OPERATION = 1, READY_CLOSE, READY_TIMER, READY_POSTS };
 
 struct ready {
   struct ready *next;

@@ -173,7 +173,6 @@ enum transfer transfer__try(struct op *op, struct piece *piece) {
     *piece = (struct piece){shutdown(transfer__descriptor(op), SHUT_WR) ? (uint32_t)errno : 0, 0};
     return TRANSFER_DONE;
   case OP_IOCTL:
-  case OP_POST:
   case OP_WORK:
   case OP_FOREIGN:
     break; /* never come here */

@@ -84,7 +84,6 @@ void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *heade
     return;
   case OP_SHUTDOWN:
   case OP_IOCTL:
-  case OP_POST:
   case OP_WORK:
   case OP_FOREIGN:
     break; /* never come here */

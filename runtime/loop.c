@@ -82,13 +82,13 @@ uint64_t pier_loop_alive(pier_loop *loop) {
     return 0;
   struct poller *poller = &loop->poller;
   return (uint64_t)atomic_load_explicit(&poller->operations.slots_used, memory_order_acquire) +
-         atomic_load_explicit(&poller->handles_ending, memory_order_acquire) + timers__running(&loop->timers) + atomic_load(&loop->holds) +
-         loop__has_wake_out(loop);
+         posts__waiting(&poller->posts) + atomic_load_explicit(&poller->handles_ending, memory_order_acquire) +
+         timers__running(&loop->timers) + atomic_load(&loop->holds) + loop__has_wake_out(loop);
 }
 
 /* A repeating timer is no reason to stay; an operation, a handle or a hold is. */
 static bool loop__is_busy(pier_loop *loop) {
-  return atomic_load_explicit(&loop->poller.operations.slots_used, memory_order_acquire) ||
+  return atomic_load_explicit(&loop->poller.operations.slots_used, memory_order_acquire) || posts__waiting(&loop->poller.posts) ||
          atomic_load_explicit(&loop->poller.handles.slots_used, memory_order_acquire) || atomic_load(&loop->holds) || atomic_load(&loop->driver) ||
          loop__has_wake_out(loop);
 }

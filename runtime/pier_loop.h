@@ -17,7 +17,7 @@ extern "C" {
 typedef struct pier_loop_options {
   unsigned threads;               /**< poller threads of the loop's own; 0: you drive it. At most 64. */
   unsigned workers_max;           /**< threads for blocking work, started when needed; 0: 4. At most 256. */
-  uint32_t operations_max;        /**< operations in flight at most; 0: 1,048,576. Address space is reserved for them,
+  uint32_t operations_max;        /**< operations in flight at most, posts not counted; 0: 1,048,576. Address space is reserved for them,
                                        memory is taken as they are used. At most 16,777,215. */
   uint32_t handles_max;           /**< handles open at most; 0: 262,144. At most 16,777,215. */
   uint32_t timers_max;            /**< timers at most; 0: 4,194,304. At most 16,777,215. */
@@ -51,7 +51,7 @@ typedef struct pier_metrics {
   uint64_t strand_hand_overs;   /**< callbacks left to the thread that was busy with their handle */
   uint64_t timers_fired;        /**< timers that were due */
   uint64_t events_created;      /**< kernel events created for the event path; they are kept and reused */
-  uint32_t operations;          /**< operations in flight now */
+  uint32_t operations;          /**< operations in flight and posts that wait now */
   uint32_t handles;             /**< handles open now */
   uint32_t timers;              /**< timers running now */
   uint32_t work_queued;         /**< work items waiting for a worker now */
@@ -118,9 +118,10 @@ PIER_API uint64_t pier_loop_timeout_ns(pier_loop *loop);
 /** Copies the loop's metrics. #PIER_EINVAL for a null pointer. Any thread. */
 PIER_API int pier_loop_metrics(pier_loop *loop, pier_metrics *metrics);
 
-/** Has `callback` run on the loop, once, with `context` in its result. Posts of one thread run in the order in which they
- *  were made. Any thread. Wakes the loop at most once for any number of posts. A post cannot be cancelled. 0 for want of a
- *  slot or a null loop or callback. (PostQueuedCompletionStatus.) */
+/** Has `callback` run on the loop, once, with `context` in its result. Posts run in the order in which they were made, and
+ *  one at a time. Any thread. Wakes the loop at most once for any number of posts. Takes no operation slot, and allocates
+ *  nothing once as many posts have waited. A post cannot be cancelled; its id is what its result carries. 0 for want of
+ *  memory or a null loop or callback. (PostQueuedCompletionStatus.) */
 PIER_API pier_operation pier_post(pier_loop *loop, pier_callback callback, void *context);
 
 #ifdef __cplusplus

@@ -23,16 +23,16 @@ static void pool__lead(struct pool *pool, pier_loop *loop, struct turn *turn) {
 /* Under the lock: runs what is at the front of the line. */
 static void pool__work(struct pool *pool, pier_loop *loop, struct turn *turn) {
   struct ready *ready = ready_list__take(&pool->line);
-  pool->since_look++;
   /* Before it runs, for it may take long: somebody else for the rest of the line, or for the port. */
   if (pool->free && (pool->line.first || !pool->led))
     condition__signal(&pool->changed);
   pool->running++;
   mutex__unlock(&pool->lock);
-  run__one(loop, ready);
+  uint32_t ran = run__one(loop, ready, POOL_CALLBACKS_MAX);
   port__flush(&loop->poller);
   mutex__lock(&pool->lock);
   pool->running--;
+  pool->since_look += ran;
   ready_list__move(&pool->line, &turn->ready);
   if (!pool->line.first && !pool->running && !pier_loop_alive(loop))
     condition__broadcast(&pool->quiet);

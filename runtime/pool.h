@@ -23,7 +23,7 @@ struct pool {
   uint32_t count;
   uint32_t free;    /* threads that wait for something to do */
   uint32_t running; /* threads in callbacks */
-  uint32_t since_look; /* callbacks begun since somebody began to lead */
+  uint32_t since_look; /* callbacks run since somebody began to lead */
   bool led;
   bool stopping;
 };

@@ -4,12 +4,12 @@ pier_operation pier_post(pier_loop *loop, pier_callback callback, void *context)
   if (!loop || !callback)
     return 0;
   struct poller *poller = &loop->poller;
-  struct op *op = op__acquire(poller, OP_POST, callback, context);
-  if (!op)
-    return 0;
-  pier_operation id = op__id(poller, op);
-  poller__post(poller, op); /* from here on it may have run */
-  return id;
+  uint32_t index = poller->index; /* asked for now: once it can be seen the post may run, and be the loop's last */
+  bool awaited = false;
+  uint64_t number = posts__add(&poller->posts, callback, context, &awaited);
+  if (awaited)
+    poller__enqueue(poller, &poller->posts.ready);
+  return number ? posts__id(index, number) : 0;
 }
 
 uint64_t pier_now_ns(void) { return clock__now_ns(); }

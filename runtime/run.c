@@ -35,7 +35,6 @@ static void run__foreign(struct poller *poller, struct op *op) {
 static void run__operation(pier_loop *loop, struct op *op) {
   struct poller *poller = &loop->poller;
   struct handle *handle = op->handle;
-  struct strand *strand = handle ? &handle->strand : op->slot.kind == OP_POST ? &poller->posts : NULL;
   pier_callback callback = op->callback;
   pier_result result;
   op__result(poller, op, &result);
@@ -50,11 +49,32 @@ static void run__operation(pier_loop *loop, struct op *op) {
     callback(&result);
   else if (result.opened)
     pier_close(result.opened, NULL, NULL); /* nobody wants it */
-  if (strand)
-    run__strand(poller, strand);
+  if (handle)
+    run__strand(poller, &handle->strand);
 }
 
-void run__one(pier_loop *loop, struct ready *ready) {
+/* So many posts in a row, then what is due behind them. */
+#define POSTS_IN_A_ROW 32u
+
+static uint32_t run__posts(pier_loop *loop, uint32_t callbacks_max) {
+  struct posts *posts = &loop->poller.posts;
+  uint32_t most = callbacks_max < POSTS_IN_A_ROW ? callbacks_max : POSTS_IN_A_ROW;
+  uint32_t ran = 0;
+  while (posts__due(posts)) {
+    if (ran == most) {
+      poller__enqueue(&loop->poller, &posts->ready);
+      break;
+    }
+    struct post post = posts__take(posts);
+    pier_result result = {
+        .loop = loop, .context = post.context, .operation = posts__id(loop->poller.index, posts__taken(posts)), .status = PIER_OK};
+    post.callback(&result);
+    ran++;
+  }
+  return ran;
+}
+
+uint32_t run__one(pier_loop *loop, struct ready *ready, uint32_t callbacks_max) {
   switch ((enum ready_kind)ready->kind) {
   case READY_OPERATION: {
     struct op *op = op__of_ready(ready);
@@ -70,16 +90,17 @@ void run__one(pier_loop *loop, struct ready *ready) {
   case READY_TIMER:
     timers__run(&loop->timers, ready, loop);
     break;
+  case READY_POSTS:
+    return run__posts(loop, callbacks_max);
   }
+  return 1;
 }
 
 uint32_t run__list(pier_loop *loop, struct turn *turn, uint32_t callbacks_max) {
   uint32_t ran = 0;
   struct ready *ready;
-  while (ran < callbacks_max && (ready = ready_list__take(&turn->ready))) {
-    run__one(loop, ready);
-    ran++;
-  }
+  while (ran < callbacks_max && (ready = ready_list__take(&turn->ready)))
+    ran += run__one(loop, ready, callbacks_max - ran);
   return ran;
 }
 

@@ -40,9 +40,10 @@ static void seat__run(struct seat *seat) {
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!atomic_load_explicit(&seats->watch.active, memory_order_seq_cst))
     watch__rouse(&seats->watch);
+  uint32_t ran = 0;
   struct ready *ready;
-  for (uint32_t ran = 0; ran < SEATS_CALLBACKS_MAX && (ready = seat__next(seat)); ran++)
-    run__one(seats->loop, ready);
+  while (ran < SEATS_CALLBACKS_MAX && (ready = seat__next(seat)))
+    ran += run__one(seats->loop, ready, SEATS_CALLBACKS_MAX - ran);
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!pier_loop_alive(seats->loop))
     pool__look(&seats->loop->pool);

@@ -1,0 +1,254 @@
+/* The queue of posts, with threads held where it is unlucky: between the claim of a place and its publishing, and before the claim. */
+#include "support.h"
+
+#include "hook.h"
+#include "loop.h"
+
+enum { REPEATS = 1000, SEGMENT = 254 };
+
+/* Holds the thread that says so at one of the hooks, until it is let go. */
+static struct hold {
+  atomic_uintptr_t thread;
+  atomic_uint reached, released;
+} hold;
+
+static void hold__here(struct posts *posts) {
+  (void)posts;
+  if (atomic_load(&hold.thread) != support__thread_id())
+    return;
+  atomic_store(&hold.thread, 0);
+  atomic_store(&hold.reached, 1);
+  while (!atomic_load(&hold.released))
+    support__yield();
+}
+
+static void hold__begin(struct hooks hooks) {
+  atomic_store(&hold.thread, 0);
+  atomic_store(&hold.reached, 0);
+  atomic_store(&hold.released, 0);
+  pier_hooks = hooks;
+}
+
+static void hold__reached(void) {
+  while (!atomic_load(&hold.reached))
+    support__yield();
+}
+
+/* What ran, by its number, in its order. */
+typedef struct record {
+  pier_loop *loop;
+  atomic_uint count;
+  atomic_uint awaited; /* which count is waited for */
+  atomic_uint overlapping, inside;
+  uintptr_t order[3 * SEGMENT + 8];
+  uint64_t turns; /* of the loop while it had nothing but the post that was held */
+  support_thread *late;
+} record;
+
+typedef struct entry {
+  record *record;
+  uintptr_t number;
+} entry;
+
+static void take_down(const pier_result *result) {
+  const entry *mine = result->context;
+  record *all = mine->record;
+  if (atomic_fetch_add(&all->inside, 1) != 0)
+    atomic_fetch_add(&all->overlapping, 1);
+  all->order[atomic_load(&all->count)] = mine->number;
+  atomic_fetch_sub(&all->inside, 1);
+  if (atomic_fetch_add(&all->count, 1) + 1 == atomic_load(&all->awaited))
+    support__signal(); /* a signal for each would make this a test of signals */
+}
+
+static record *record__new(pier_loop *loop) {
+  record *all = support__alloc(sizeof *all);
+  all->loop = loop;
+  return all;
+}
+
+static void record__until(record *all, unsigned count, const char *what) {
+  atomic_store(&all->awaited, count);
+  support__until_count(all->loop, &all->count, count, what);
+}
+
+static pier_operation post(record *all, uintptr_t number) {
+  entry *mine = support__alloc(sizeof *mine);
+  *mine = (entry){all, number};
+  return pier_post(all->loop, take_down, mine);
+}
+
+static void post_held(void *context) {
+  atomic_store(&hold.thread, support__thread_id());
+  post(context, 1);
+}
+
+/* Posts what has the number 1 on a thread of its own, as far as the hook. */
+static void record__hold(record *all, struct hooks hooks) {
+  hold__begin(hooks);
+  all->late = support__thread_start(post_held, all);
+  hold__reached();
+}
+
+static void record__let_go(record *all) {
+  atomic_store(&hold.released, 1);
+  support__thread_join(all->late);
+  pier_hooks = (struct hooks){0};
+}
+
+static void assert_order(const record *all, unsigned count) {
+  assert_int_equal(atomic_load(&all->count), count);
+  assert_int_equal(atomic_load(&all->overlapping), 0);
+  for (unsigned i = 0; i < count; i++)
+    assert_int_equal(all->order[i], i + 1);
+}
+
+/* Whoever loses the processor between claim and publishing holds up what was posted behind him and nothing else: the loop
+ * neither runs past him nor ends, and when he goes on all of it runs, in the order of the claims. */
+static void a_late_publisher_is_waited_for_in_order(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  for (unsigned i = 0; i < REPEATS; i++) {
+    record *all = record__new(loop);
+    record__hold(all, (struct hooks){.post_claimed = hold__here});
+    assert_true(post(all, 2) != 0);
+    assert_true(post(all, 3) != 0);
+    if (support__threads() == 0)
+      assert_status(pier_loop_run(loop, PIER_RUN_NOWAIT, 0), PIER_OK);
+    assert_int_equal(atomic_load(&all->count), 0);
+    assert_int_equal(pier_loop_alive(loop), 3);
+    assert_status(pier_loop_close(loop), PIER_EBUSY);
+    record__let_go(all);
+    record__until(all, 3, "what waited behind a late post");
+    assert_order(all, 3);
+  }
+  support__close(loop);
+}
+
+static bool sleeps(pier_loop *loop) {
+  return (support__threads() > 0 || atomic_load(&loop->driver)) && atomic_load(&loop->poller.inbox.state) == INBOX_ASLEEP;
+}
+
+static void let_go_when_it_sleeps(void *context) {
+  record *all = context;
+  while (!sleeps(all->loop))
+    support__yield();
+  uint64_t turns = support__metrics(all->loop).turns;
+  for (int i = 0; i < 50; i++)
+    support__yield();
+  all->turns = support__metrics(all->loop).turns - turns;
+  record__let_go(all);
+}
+
+/* Meanwhile the loop does not spin: it goes to sleep, and the late publisher is the one who wakes it. */
+static void a_late_publisher_wakes_a_sleeping_loop(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  assert_status(pier_loop_hold(loop), PIER_OK);
+  for (unsigned i = 0; i < REPEATS / 10; i++) {
+    record *all = record__new(loop);
+    record__hold(all, (struct hooks){.post_claimed = hold__here});
+    assert_true(post(all, 2) != 0);
+    support_thread *sentry = support__thread_start(let_go_when_it_sleeps, all);
+    record__until(all, 2, "the posts that a late publisher wakes the loop for");
+    support__thread_join(sentry);
+    assert_true(all->turns <= 2);
+    assert_order(all, 2);
+  }
+  assert_status(pier_loop_release(loop), PIER_OK);
+  support__close(loop);
+}
+
+/* A segment is used again although a thread that has its address has not claimed a place yet. Whatever has become of the segment
+ * meanwhile (full, set aside, the last one again, once or twice round), the thread's post runs once, between what was posted
+ * before and after it. */
+static void a_late_claim_in_a_segment_used_again(void **state) {
+  (void)state;
+  enum { LATE = 1, BEFORE = 1000 };
+  uint64_t random = support__seed();
+  pier_loop *loop = support__open();
+  for (unsigned i = 0; i < REPEATS; i++) {
+    record *all = record__new(loop);
+    unsigned before = (unsigned)support__random_below(&random, 3 * SEGMENT), after = (unsigned)support__random_below(&random, 4);
+    unsigned at_once = SEGMENT / 4 + (unsigned)support__random_below(&random, 2 * SEGMENT);
+    record__hold(all, (struct hooks){.post_coming = hold__here});
+    for (unsigned n = 0; n < before; n++) {
+      assert_true(post(all, BEFORE + n) != 0);
+      if (n % at_once == 0)
+        record__until(all, n + 1, "the posts so far");
+    }
+    record__until(all, before, "the posts before");
+    record__let_go(all);
+    for (unsigned n = 0; n < after; n++)
+      assert_true(post(all, LATE + 1 + n) != 0);
+    record__until(all, before + 1 + after, "the late post, and those after it");
+    for (unsigned n = 0; n < before; n++)
+      assert_int_equal(all->order[n], BEFORE + n);
+    for (unsigned n = 0; n <= after; n++)
+      assert_int_equal(all->order[before + n], LATE + n);
+    assert_int_equal(atomic_load(&all->overlapping), 0);
+  }
+  support__close(loop);
+}
+
+typedef struct burst {
+  pier_loop *loop;
+  atomic_uint *ran;
+  uint64_t random;
+} burst;
+
+static void count_run(const pier_result *result) {
+  support__count(result->context);
+}
+
+enum { BURSTS = 60, BURSTERS = 4 };
+
+static void post_bursts(void *context) {
+  burst *mine = context;
+  for (unsigned i = 0; i < BURSTS; i++) {
+    for (uint64_t left = support__random_below(&mine->random, 3) ? 1 : SEGMENT; left > 0; left--)
+      if (!pier_post(mine->loop, count_run, mine->ran))
+        support__count(mine->ran + 1);
+    /* Until the loop has caught up, so that each burst may meet one that goes to sleep. */
+    while (support__metrics(mine->loop).operations > SEGMENT)
+      support__yield();
+  }
+  support__count(mine->ran + 2);
+}
+
+/* Bursts from four threads meet a loop that catches up and goes to sleep again and again: every post runs, every sleep ends. */
+static void bursts_meet_a_loop_that_goes_to_sleep(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  atomic_uint *ran = support__alloc(3 * sizeof *ran); /* that, how many were refused, and which threads are done */
+  burst bursts[BURSTERS];
+  support_thread *threads[BURSTERS];
+  uint64_t before = support__metrics(loop).submitted, seed = support__seed();
+  for (unsigned t = 0; t < BURSTERS; t++) {
+    bursts[t] = (burst){loop, ran, seed + t};
+    threads[t] = support__thread_start(post_bursts, &bursts[t]);
+  }
+  support__until_count(loop, &ran[2], BURSTERS, "the bursts");
+  for (unsigned t = 0; t < BURSTERS; t++)
+    support__thread_join(threads[t]);
+  assert_int_equal(atomic_load(&ran[1]), 0);
+  unsigned posted = (unsigned)(support__metrics(loop).submitted - before);
+  assert_true(posted >= BURSTERS * BURSTS);
+  support__until_count(loop, ran, posted, "every post");
+  assert_int_equal(support__metrics(loop).completed, support__metrics(loop).submitted);
+  support__close(loop);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      SUPPORT_TEST(a_late_publisher_is_waited_for_in_order),
+      SUPPORT_TEST_POOL(a_late_publisher_is_waited_for_in_order),
+      SUPPORT_TEST(a_late_publisher_wakes_a_sleeping_loop),
+      SUPPORT_TEST_POOL(a_late_publisher_wakes_a_sleeping_loop),
+      SUPPORT_TEST(a_late_claim_in_a_segment_used_again),
+      SUPPORT_TEST_POOL(a_late_claim_in_a_segment_used_again),
+      SUPPORT_TEST(bursts_meet_a_loop_that_goes_to_sleep),
+      SUPPORT_TEST_POOL(bursts_meet_a_loop_that_goes_to_sleep),
+  };
+  return support__main(argc, argv, "posts", tests, sizeof tests / sizeof tests[0]);
+}
