@@ -30,7 +30,7 @@ struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t 
 
 pier_handle handle__id(const struct handle *handle) {
   uint64_t word = atomic_load_explicit(&((struct handle *)handle)->slot.word, memory_order_relaxed);
-  return id__make(ID_HANDLE, handle->poller->index, slab__index(&handle->poller->handles, &handle->slot), slot__generation(word));
+  return id__make(ID_HANDLE, handle->poller->index, slab__index(&handle->slot), slot__generation(word));
 }
 
 pier_handle handle__open(struct handle *handle) {

@@ -28,7 +28,7 @@ static bool iocp__grow_events(struct poller *poller) {
 /* A parallel slab: one entry per operation slot. */
 static struct event_slot *iocp__event_slot(struct op *op) {
   struct poller *poller = op->handle->poller;
-  uint32_t index = slab__index(&poller->operations, &op->slot);
+  uint32_t index = slab__index(&op->slot);
   if (index >= atomic_load_explicit(&poller->events_made, memory_order_acquire)) {
     mutex__lock(&poller->associating);
     bool grown = iocp__grow_events(poller);

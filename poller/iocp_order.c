@@ -6,7 +6,7 @@
 
 /* The lanes of all handles share a few locks; they are held for a few instructions. */
 static struct mutex *order__lock(const struct handle *handle) {
-  return &handle->poller->order_locks[slab__index(&handle->poller->handles, &handle->slot) % POLLER_ORDER_LOCKS];
+  return &handle->poller->order_locks[slab__index(&handle->slot) % POLLER_ORDER_LOCKS];
 }
 
 static struct order_lane *order__lane(const struct op *op) { return &op->handle->lanes[op->slot.kind == OP_WRITE]; }

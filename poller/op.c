@@ -30,7 +30,7 @@ void op__release(struct poller *poller, struct op *op) { slab__release(&poller->
 
 pier_operation op__id(const struct poller *poller, const struct op *op) {
   uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_relaxed);
-  return id__make(ID_OPERATION, poller->index, slab__index(&poller->operations, &op->slot), slot__generation(word));
+  return id__make(ID_OPERATION, poller->index, slab__index(&op->slot), slot__generation(word));
 }
 
 void op__bind(struct op *op, struct handle *handle) {

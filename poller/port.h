@@ -62,7 +62,7 @@ static inline struct port_common *port_common__of(struct poller *poller) { retur
 
 /* By the slot alone: who only has an id may not look into the handle before. */
 static inline struct mutex *port_common__lock_of(struct poller *poller, const struct handle *handle) {
-  return &port_common__of(poller)->locks[slab__index(&poller->handles, &handle->slot) % PORT_LOCKS];
+  return &port_common__of(poller)->locks[slab__index(&handle->slot) % PORT_LOCKS];
 }
 static inline struct mutex *port_common__lock(struct handle *handle) { return port_common__lock_of(handle->poller, handle); }
 

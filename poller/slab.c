@@ -33,13 +33,13 @@ static struct slot *slab__slot(struct slab *slab, uint32_t index) {
   return (struct slot *)(void *)(slab->base + (size_t)index * slab->slot_bytes);
 }
 
-/* Links a chain of free slots, first to last, before the present head. */
-static void slab__push(struct slab *slab, struct slot *first, struct slot *last) {
+/* Links a chain of free slots, of which `first` is the index of the first, before the present head. */
+static void slab__push(struct slab *slab, uint32_t first, struct slot *last) {
   uint64_t head = atomic_load_explicit(&slab->free_head, memory_order_relaxed);
   uint64_t next;
   do {
-    atomic_store_explicit(&last->free_next, (uint32_t)head, memory_order_relaxed);
-    next = ((head >> 32) + 1) << 32 | (slab__index(slab, first) + 1);
+    atomic_store_explicit(&last->link, (uint32_t)head, memory_order_relaxed);
+    next = ((head >> 32) + 1) << 32 | (first + 1);
   } while (!atomic_compare_exchange_weak_explicit(&slab->free_head, &head, next, memory_order_release, memory_order_relaxed));
 }
 
@@ -51,10 +51,13 @@ static struct slot *slab__pop(struct slab *slab) {
     struct slot *slot = slab__slot(slab, (uint32_t)head - 1);
     /* Another thread may have taken this slot meanwhile: then the link is stale, but it is memory, and the count in the
        head has moved on, so the exchange fails. */
-    uint32_t link = atomic_load_explicit(&slot->free_next, memory_order_relaxed);
+    uint32_t link = atomic_load_explicit(&slot->link, memory_order_relaxed);
     uint64_t next = ((head >> 32) + 1) << 32 | link;
-    if (atomic_compare_exchange_weak_explicit(&slab->free_head, &head, next, memory_order_acquire, memory_order_acquire))
-      return slot;
+    uint32_t own = (uint32_t)head;
+    if (!atomic_compare_exchange_weak_explicit(&slab->free_head, &head, next, memory_order_acquire, memory_order_acquire))
+      continue;
+    atomic_store_explicit(&slot->link, own, memory_order_relaxed);
+    return slot;
   }
 }
 
@@ -71,12 +74,13 @@ static struct slot *slab__grow(struct slab *slab) {
       uint32_t end = (uint32_t)(want_bytes / slab->slot_bytes);
       for (uint32_t i = made; i < end; i++) {
         atomic_store_explicit(&slab__slot(slab, i)->word, (uint64_t)slab->first_generation << 32, memory_order_relaxed);
-        atomic_store_explicit(&slab__slot(slab, i)->free_next, i + 2, memory_order_relaxed); /* the last one's is set by the push */
+        atomic_store_explicit(&slab__slot(slab, i)->link, i + 2, memory_order_relaxed); /* the last one's is set by the push */
       }
       atomic_store_explicit(&slab->slots_made, end, memory_order_release);
       if (end > made + 1)
-        slab__push(slab, slab__slot(slab, made + 1), slab__slot(slab, end - 1));
+        slab__push(slab, made + 1, slab__slot(slab, end - 1));
       slot = slab__slot(slab, made);
+      atomic_store_explicit(&slot->link, made + 1, memory_order_relaxed);
     }
   }
   mutex__unlock(&slab->growth);
@@ -92,12 +96,43 @@ struct slot *slab__acquire(struct slab *slab) {
   return slot;
 }
 
-void slab__release(struct slab *slab, struct slot *slot) {
+/* From here on no id matches it. */
+static void slot__end(struct slot *slot) {
   uint32_t generation = slot__generation(atomic_load_explicit(&slot->word, memory_order_relaxed));
   atomic_store_explicit(&slot->word, (uint64_t)(uint32_t)(generation + 1) << 32, memory_order_release);
-  slab__push(slab, slot, slot);
+}
+
+void slab__release(struct slab *slab, struct slot *slot) {
+  slot__end(slot);
+  slab__push(slab, slab__index(slot), slot);
   /* Last, so that a count of 0 says that all slots are back. */
   atomic_fetch_sub_explicit(&slab->slots_used, 1, memory_order_release);
+}
+
+static void slab__count_locked(struct slab *slab, uint32_t more) {
+  uint32_t used = atomic_load_explicit(&slab->slots_used, memory_order_relaxed);
+  atomic_store_explicit(&slab->slots_used, used + more, memory_order_release);
+}
+
+struct slot *slab__acquire_locked(struct slab *slab) {
+  uint64_t head = atomic_load_explicit(&slab->free_head, memory_order_relaxed);
+  struct slot *slot = (uint32_t)head ? slab__slot(slab, (uint32_t)head - 1) : slab__grow(slab);
+  if (!slot)
+    return NULL;
+  if ((uint32_t)head) { /* who grows it has taken the first already */
+    atomic_store_explicit(&slab->free_head, atomic_load_explicit(&slot->link, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(&slot->link, (uint32_t)head, memory_order_relaxed);
+  }
+  slab__count_locked(slab, 1);
+  return slot;
+}
+
+void slab__release_locked(struct slab *slab, struct slot *slot) {
+  uint32_t own = atomic_load_explicit(&slot->link, memory_order_relaxed);
+  slot__end(slot);
+  atomic_store_explicit(&slot->link, (uint32_t)atomic_load_explicit(&slab->free_head, memory_order_relaxed), memory_order_relaxed);
+  atomic_store_explicit(&slab->free_head, own, memory_order_relaxed);
+  slab__count_locked(slab, UINT32_MAX); /* one less */
 }
 
 struct slot *slab__find(struct slab *slab, uintptr_t address) {

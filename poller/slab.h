@@ -12,7 +12,7 @@
    and 0 while the slot is free. */
 struct slot {
   _Atomic uint64_t word;
-  _Atomic uint32_t free_next; /* index + 1 of the next free slot */
+  _Atomic uint32_t link;      /* while free: index + 1 of the next free slot; in use: of this one, so that its index takes no division */
   uint8_t kind;               /* these four bytes are the owner's; they fill what would be padding */
   uint8_t flags;
   uint16_t detail;
@@ -39,15 +39,19 @@ struct slot *slab__acquire(struct slab *slab);
 /* Gives a slot back and ends its generation: from here on no id matches it. */
 void slab__release(struct slab *slab, struct slot *slot);
 
-/* The slot of an index, or null if there is none; and the reverse. */
+/* The same for a slab that is always used under one lock of its owner's: without an exchange. */
+struct slot *slab__acquire_locked(struct slab *slab);
+void slab__release_locked(struct slab *slab, struct slot *slot);
+
+/* The slot of an index, or null if there is none; and the reverse, for a slot in use. */
 static inline struct slot *slab__at(struct slab *slab, uint32_t index) {
   if (index >= atomic_load_explicit(&slab->slots_made, memory_order_acquire))
     return NULL;
   return (struct slot *)(void *)(slab->base + (size_t)index * slab->slot_bytes);
 }
 
-static inline uint32_t slab__index(const struct slab *slab, const struct slot *slot) {
-  return (uint32_t)((size_t)((const char *)slot - slab->base) / slab->slot_bytes);
+static inline uint32_t slab__index(const struct slot *slot) {
+  return atomic_load_explicit(&((struct slot *)slot)->link, memory_order_relaxed) - 1;
 }
 
 /* The slot that begins at `address`, or null if none does. Reads nothing at that address. */

@@ -48,7 +48,7 @@ enum { URING_CALL = 0, URING_POLL = 1 };
 static inline struct uring *uring__of(struct poller *poller) { return poller->system; }
 
 static inline uint32_t uring__seat(const struct handle *handle) {
-  return slab__index(&handle->poller->handles, &handle->slot) % uring__of(handle->poller)->count;
+  return slab__index(&handle->slot) % uring__of(handle->poller)->count;
 }
 static inline struct uring_ring *uring__home(const struct handle *handle) { return &uring__of(handle->poller)->rings[uring__seat(handle)]; }
 

@@ -12,16 +12,18 @@ void heap__free(struct heap *heap) {
   heap->count = heap->room = 0;
 }
 
-static bool heap__less(const struct heap *heap, const struct heap_entry *a, const struct heap_entry *b) {
+static bool heap__less(const struct heap_entry *a, const struct heap_entry *b) {
   if (a->due_ns != b->due_ns)
     return a->due_ns < b->due_ns;
-  return heap->rules.before(heap->rules.owner, a->id, b->id);
+  if ((a->what ^ b->what) & HEAP_UNORDERED)
+    return b->what & HEAP_UNORDERED;
+  return (int32_t)(a->order - b->order) < 0;
 }
 
 static void heap__sift_up(struct heap *heap, size_t at, struct heap_entry entry) {
   while (at > 0) {
     size_t parent = (at - 1) / 4;
-    if (!heap__less(heap, &entry, &heap->entries[parent]))
+    if (!heap__less(&entry, &heap->entries[parent]))
       break;
     heap->entries[at] = heap->entries[parent];
     at = parent;
@@ -37,9 +39,9 @@ static void heap__sift_down(struct heap *heap, size_t at, struct heap_entry entr
     size_t end = child + 4 < heap->count ? child + 4 : heap->count;
     size_t least = child;
     for (size_t i = child + 1; i < end; i++)
-      if (heap__less(heap, &heap->entries[i], &heap->entries[least]))
+      if (heap__less(&heap->entries[i], &heap->entries[least]))
         least = i;
-    if (!heap__less(heap, &heap->entries[least], &entry))
+    if (!heap__less(&heap->entries[least], &entry))
       break;
     heap->entries[at] = heap->entries[least];
     at = least;
@@ -74,9 +76,11 @@ void heap__drop_first(struct heap *heap) {
 
 void heap__sweep(struct heap *heap) {
   size_t kept = 0;
-  for (size_t i = 0; i < heap->count; i++)
-    if (heap->rules.stands(heap->rules.owner, &heap->entries[i]))
-      heap->entries[kept++] = heap->entries[i];
+  for (size_t i = 0; i < heap->count; i++) {
+    struct heap_entry entry = heap->entries[i];
+    heap->entries[kept] = entry; /* without a branch, which nobody could predict */
+    kept += heap->rules.stands(heap->rules.owner, &entry);
+  }
   heap->count = kept;
   if (kept < 2)
     return;

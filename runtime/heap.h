@@ -9,14 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of the same moment comes first what is ordered, and of that the lower order; orders count round. */
 struct heap_entry {
   uint64_t due_ns;
-  uint64_t id; /* of a timer or of an operation */
+  uint32_t order;
+  uint32_t what; /* its owner's, but for HEAP_UNORDERED */
 };
 
-/* Which of two entries of the same moment comes first; and whether an entry still means something. */
+#define HEAP_UNORDERED ((uint32_t)1 << 31)
+
+/* Whether an entry still means something. */
 struct heap_rules {
-  bool (*before)(void *owner, uint64_t first_id, uint64_t second_id);
   bool (*stands)(void *owner, const struct heap_entry *entry);
   void *owner;
 };

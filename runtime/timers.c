@@ -40,34 +40,42 @@ static struct timer *timers__find(struct timers *timers, pier_timer id) {
 }
 
 static pier_timer timers__id(const struct timers *timers, const struct timer *timer) {
-  return id__make(ID_TIMER, timers->poller->index, slab__index(&timers->slab, &timer->slot), slot__generation(timer__word(timer)));
+  return id__make(ID_TIMER, timers->poller->index, slab__index(&timer->slot), slot__generation(timer__word(timer)));
 }
 
-/* ---- The heap's rules ---- */
+/* ---- The entries of the heap ---- */
 
-static uint32_t timers__order(struct timers *timers, uint64_t id) {
-  struct slot *slot = slab__at(&timers->slab, id__slot(id));
-  return slot ? ((struct timer *)(void *)slot)->ready.code : 0;
+/* A timer's: its order is that of the starts, which also tells it from entries that the timer, or its slot, has had before. */
+static struct heap_entry entry__of_timer(const struct timer *timer) {
+  return (struct heap_entry){timer->due_ns, timer->ready.code, slab__index(&timer->slot)};
 }
 
-static bool timers__before(void *owner, uint64_t first_id, uint64_t second_id) {
-  if (id__kind(first_id) != ID_TIMER || id__kind(second_id) != ID_TIMER)
-    return false; /* deadlines of the same moment have no order */
-  return (int32_t)(timers__order(owner, first_id) - timers__order(owner, second_id)) < 0;
+/* A deadline's: the operation's generation takes the place of an order. */
+static struct heap_entry entry__of_deadline(uint64_t due_ns, pier_operation operation) {
+  return (struct heap_entry){due_ns, id__generation(operation), HEAP_UNORDERED | id__slot(operation)};
 }
 
+static struct timer *entry__timer(struct timers *timers, const struct heap_entry *entry) {
+  return (struct timer *)(void *)slab__at(&timers->slab, entry->what);
+}
+
+static pier_operation entry__operation(const struct timers *timers, const struct heap_entry *entry) {
+  return id__make(ID_OPERATION, timers->poller->index, entry->what & ~HEAP_UNORDERED, entry->order);
+}
+
+/* What an entry names has memory behind it, for slabs don't shrink. */
 static bool timers__stands(void *owner, const struct heap_entry *entry) {
   struct timers *timers = owner;
-  if (id__kind(entry->id) == ID_TIMER) {
-    struct timer *timer = timers__find(timers, entry->id);
-    return timer && timer__is(timer, TIMER_ARMED) && timer->due_ns == entry->due_ns;
+  if (entry->what & HEAP_UNORDERED) {
+    struct slot *slot = slab__at(&timers->poller->operations, entry->what & ~HEAP_UNORDERED);
+    return slot__generation(atomic_load_explicit(&slot->word, memory_order_relaxed)) == entry->order;
   }
-  struct slot *slot = slab__at(&timers->poller->operations, id__slot(entry->id));
-  return slot && slot__generation(atomic_load_explicit(&slot->word, memory_order_relaxed)) == id__generation(entry->id);
+  const struct timer *timer = entry__timer(timers, entry);
+  return (timer__word(timer) / TIMER_ARMED & (timer->ready.code == entry->order)) != 0;
 }
 
 int timers__open(struct timers *timers, struct poller *poller, uint32_t timers_max) {
-  struct heap_rules rules = {timers__before, timers__stands, timers};
+  struct heap_rules rules = {timers__stands, timers};
   int status = slab__open(&timers->slab, sizeof(struct timer), timers_max);
   if (status != PIER_OK)
     return status;
@@ -109,12 +117,19 @@ static void timers__note_void(struct timers *timers) {
 static bool timers__make_room(struct timers *timers) { return heap__make_room(&timers->heap, (size_t)timers->away + 1); }
 
 /* There is room. True: it is the earliest, and the loop must not sleep as long as it meant to. */
-static bool timers__add(struct timers *timers, uint64_t due_ns, uint64_t id) {
-  bool earliest = due_ns < atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed);
-  heap__add(&timers->heap, (struct heap_entry){due_ns, id});
+static bool timers__add(struct timers *timers, struct heap_entry entry) {
+  bool earliest = entry.due_ns < atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed);
+  heap__add(&timers->heap, entry);
   if (earliest)
-    atomic_store_explicit(&timers->next_due_ns, due_ns, memory_order_seq_cst);
+    atomic_store_explicit(&timers->next_due_ns, entry.due_ns, memory_order_seq_cst);
   return earliest;
+}
+
+/* A timer begins to wait. True as for timers__add(). */
+static bool timers__arm(struct timers *timers, struct timer *timer) {
+  timer->ready.code = timers->started++;
+  timer__become(timer, TIMER_ARMED);
+  return timers__add(timers, entry__of_timer(timer));
 }
 
 static uint64_t timers__moment(uint64_t now_ns, uint64_t timeout_ns) {
@@ -126,7 +141,7 @@ static uint64_t timers__moment(uint64_t now_ns, uint64_t timeout_ns) {
 bool timers__add_deadline(struct timers *timers, uint64_t due_ns, pier_operation operation) {
   mutex__lock(&timers->lock);
   bool room = timers__make_room(timers);
-  bool earliest = room && timers__add(timers, due_ns, operation);
+  bool earliest = room && timers__add(timers, entry__of_deadline(due_ns, operation));
   mutex__unlock(&timers->lock);
   if (earliest)
     poller__tell(timers->poller);
@@ -150,26 +165,36 @@ uint64_t timers__due_in_ns(struct timers *timers) {
 /* So many at a time: what is due is run while it is still in the processor's cache. */
 #define EXPIRE_BATCH 64
 
-/* Takes what is due, under the lock; the cancels are left to the caller, who holds none then. */
+/* An entry that stood when it came up. */
+static size_t timers__fall_due(struct timers *timers, const struct heap_entry *entry, pier_operation *operation) {
+  if (entry->what & HEAP_UNORDERED) {
+    *operation = entry__operation(timers, entry);
+    timers->void_entries--; /* the end of the operation will count one, and its entry is gone */
+    return 1;
+  }
+  struct timer *timer = entry__timer(timers, entry);
+  timer__become(timer, TIMER_READY);
+  timers->away++;
+  poller__deliver(timers->poller, NULL, &timer->ready);
+  return 0;
+}
+
+/* Takes what is due, under the lock; the cancels are left to the caller, who holds none then. First all from the heap and then what
+   the entries stand for, so that the processor can fetch the one while it waits for the other. */
 static size_t timers__take_due(struct timers *timers, uint64_t now_ns, pier_operation *operations) {
-  size_t count = 0;
+  struct heap_entry entries[EXPIRE_BATCH];
+  size_t taken = 0, count = 0;
   const struct heap_entry *first;
   mutex__lock(&timers->lock);
-  for (int taken = 0; taken < EXPIRE_BATCH && (first = heap__first(&timers->heap)) && first->due_ns <= now_ns; taken++) {
-    uint64_t id = first->id;
-    bool stands = timers__stands(timers, first);
+  for (; taken < EXPIRE_BATCH && (first = heap__first(&timers->heap)) && first->due_ns <= now_ns; taken++) {
+    entries[taken] = *first;
     heap__drop_first(&timers->heap);
-    if (!stands) {
+  }
+  for (size_t i = 0; i < taken; i++) {
+    if (timers__stands(timers, &entries[i]))
+      count += timers__fall_due(timers, &entries[i], &operations[count]);
+    else
       timers->void_entries--;
-    } else if (id__kind(id) == ID_OPERATION) {
-      operations[count++] = id;
-      timers->void_entries--; /* the end of the operation will count one, and its entry is gone */
-    } else {
-      struct timer *timer = timers__find(timers, id);
-      timer__become(timer, TIMER_READY);
-      timers->away++;
-      poller__deliver(timers->poller, NULL, &timer->ready);
-    }
   }
   timers__note_next(timers);
   mutex__unlock(&timers->lock);
@@ -190,11 +215,15 @@ void timers__expire(struct timers *timers) {
 /* ---- Timers ---- */
 
 /* Under the lock: it comes back to its place. */
-static void timers__arm(struct timers *timers, struct timer *timer) {
+static void timers__come_back(struct timers *timers, struct timer *timer) {
   timers->away--;
-  timer->ready.code = timers->started++;
-  timer__become(timer, TIMER_ARMED);
-  timers__add(timers, timer->due_ns, timers__id(timers, timer));
+  timers__arm(timers, timer);
+}
+
+/* Under the lock: it never comes back. */
+static void timers__stay_away(struct timers *timers, struct timer *timer) {
+  timers->away--;
+  slab__release_locked(&timers->slab, &timer->slot);
 }
 
 /* What was missed is skipped, and the beat kept. */
@@ -210,37 +239,35 @@ static void timers__ran(struct timers *timers, struct timer *timer) {
   mutex__lock(&timers->lock);
   bool stopped = timer__is(timer, TIMER_STOPPED);
   if (stopped) {
-    timers->away--;
+    timers__stay_away(timers, timer);
   } else {
     if (!timer__is(timer, TIMER_MOVED))
       timers__next_beat(timer);
-    timers__arm(timers, timer);
+    timers__come_back(timers, timer);
   }
   mutex__unlock(&timers->lock);
-  if (stopped)
-    slab__release(&timers->slab, &timer->slot);
-  else
+  if (!stopped)
     poller__tell(timers->poller);
 }
 
 /* What to do with a timer whose turn has come. */
-enum timer_turn { TIMER_TURN_DROP, TIMER_TURN_SKIP, TIMER_TURN_ONCE, TIMER_TURN_REPEAT };
+enum timer_turn { TIMER_TURN_SKIP, TIMER_TURN_ONCE, TIMER_TURN_REPEAT };
 
 static enum timer_turn timers__begin(struct timers *timers, struct timer *timer) {
   if (timer__is(timer, TIMER_STOPPED)) {
-    timers->away--;
-    return TIMER_TURN_DROP;
-  }
-  if (timer__is(timer, TIMER_MOVED)) {
-    timers__arm(timers, timer);
+    timers__stay_away(timers, timer);
     return TIMER_TURN_SKIP;
   }
+  if (timer__is(timer, TIMER_MOVED)) {
+    timers__come_back(timers, timer);
+    return TIMER_TURN_SKIP;
+  }
+  atomic_store_explicit(&timers->fired, atomic_load_explicit(&timers->fired, memory_order_relaxed) + 1, memory_order_relaxed);
   if (timer->period_ns) {
     timer__become(timer, TIMER_RUNNING);
     return TIMER_TURN_REPEAT;
   }
-  timer__become(timer, TIMER_STOPPED); /* no id finds it any more */
-  timers->away--;
+  timers__stay_away(timers, timer); /* no id finds it any more */
   return TIMER_TURN_ONCE;
 }
 
@@ -252,11 +279,8 @@ void timers__run(struct timers *timers, struct ready *ready, pier_loop *loop) {
   void *context = timer->context;
   enum timer_turn turn = timers__begin(timers, timer);
   mutex__unlock(&timers->lock);
-  if (turn == TIMER_TURN_DROP || turn == TIMER_TURN_ONCE)
-    slab__release(&timers->slab, &timer->slot);
-  if (turn == TIMER_TURN_DROP || turn == TIMER_TURN_SKIP)
+  if (turn == TIMER_TURN_SKIP)
     return;
-  atomic_fetch_add_explicit(&timers->fired, 1, memory_order_relaxed);
   callback(loop, id, context);
   if (turn == TIMER_TURN_REPEAT)
     timers__ran(timers, timer);
@@ -266,26 +290,21 @@ pier_timer pier_timer_start(pier_loop *loop, uint64_t timeout_ns, uint64_t repea
   if (!loop || !callback)
     return 0;
   struct timers *timers = loop__timers(loop);
-  struct timer *timer = (struct timer *)(void *)slab__acquire(&timers->slab);
-  if (!timer)
-    return 0;
-  timer->ready.kind = READY_TIMER;
-  timer->period_ns = repeat_ns;
-  timer->callback = callback;
-  timer->context = context;
-  timer->due_ns = timers__moment(clock__now_ns(), timeout_ns);
+  uint64_t due_ns = timers__moment(clock__now_ns(), timeout_ns);
+  pier_timer id = 0;
+  bool earliest = false;
   mutex__lock(&timers->lock);
-  timer->ready.code = timers->started++;
-  pier_timer id = timers__id(timers, timer);
-  bool room = timers__make_room(timers);
-  if (room)
-    timer__become(timer, TIMER_ARMED);
-  bool earliest = room && timers__add(timers, timer->due_ns, id);
-  mutex__unlock(&timers->lock);
-  if (!room) {
-    slab__release(&timers->slab, &timer->slot);
-    return 0;
+  struct timer *timer = timers__make_room(timers) ? (struct timer *)(void *)slab__acquire_locked(&timers->slab) : NULL;
+  if (timer) {
+    timer->ready.kind = READY_TIMER;
+    timer->due_ns = due_ns;
+    timer->period_ns = repeat_ns;
+    timer->callback = callback;
+    timer->context = context;
+    id = timers__id(timers, timer);
+    earliest = timers__arm(timers, timer);
   }
+  mutex__unlock(&timers->lock);
   if (earliest)
     poller__tell(timers->poller);
   return id;
@@ -305,19 +324,15 @@ int pier_timer_stop(pier_timer id) {
     return status;
   mutex__lock(&timers->lock);
   struct timer *timer = timers__find(timers, id);
-  bool idle = timer && !timer__is(timer, TIMER_READY | TIMER_RUNNING);
-  if (timer) {
-    bool armed = timer__is(timer, TIMER_ARMED);
-    /* One that is on its way to its callback, or in it, is released there. */
-    timer__become(timer, TIMER_STOPPED);
-    if (armed)
-      timers__note_void(timers);
+  if (timer && timer__is(timer, TIMER_ARMED)) {
+    slab__release_locked(&timers->slab, &timer->slot);
+    timers__note_void(timers);
+  } else if (timer) {
+    timer__become(timer, TIMER_STOPPED); /* on its way to its callback, or in it: it is released there */
   }
   mutex__unlock(&timers->lock);
   if (!timer)
     return PIER_ENOENT;
-  if (idle)
-    slab__release(&timers->slab, &timer->slot);
   if (timers__running(timers) == 0)
     loop__look(timers->poller->loop); /* it may have been the last thing alive */
   return PIER_OK;
@@ -340,9 +355,8 @@ int pier_timer_restart(pier_timer id, uint64_t timeout_ns) {
     status = PIER_OK;
     timer->due_ns = timers__moment(clock__now_ns(), timeout_ns);
     if (armed) {
+      earliest = timers__arm(timers, timer); /* first: with its new order the old entry is void */
       timers__note_void(timers);
-      timer->ready.code = timers->started++;
-      earliest = timers__add(timers, timer->due_ns, id);
     } else {
       timer__become(timer, (timer__word(timer) & TIMER_STATES) | TIMER_MOVED);
     }
