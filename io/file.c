@@ -39,6 +39,8 @@ pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags,
 static int file__enter(pier_handle id, struct handle **handle) {
   struct poller *poller = poller__of(id, ID_HANDLE);
   int status = poller ? handle__enter(poller, id, handle) : PIER_EBADF;
+  if (status == PIER_OK)
+    port__know(*handle);
   if (status == PIER_OK && (*handle)->slot.kind != PIER_KIND_FILE) {
     handle__leave(*handle);
     status = PIER_EBADF;

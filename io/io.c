@@ -1,3 +1,4 @@
+#include "io.h"
 #include "io_request.h"
 #include <stdlib.h>
 #include <string.h>
@@ -15,29 +16,41 @@ static bool io__sum(const pier_buffer *parts, size_t count, size_t *length_bytes
   return true;
 }
 
-/* An address that datagrams of this handle can go to. */
-static int io__check_address(const struct handle *handle, const pier_address *to) {
-  if (!to || (to->family != PIER_IPV4 && to->family != PIER_IPV6) || to->port == 0)
-    return PIER_EINVAL;
-  return to->family == handle->slot.detail ? PIER_OK : PIER_EAFNOSUPPORT;
+/* An address that datagrams can go to. */
+static int io__check_address(const pier_address *to) {
+  return to && (to->family == PIER_IPV4 || to->family == PIER_IPV6) && to->port != 0 ? PIER_OK : PIER_EINVAL;
 }
 
-static int io__check(const struct handle *handle, const struct io_request *request, size_t *length_bytes) {
+/* What can be said without the handle. */
+static int io__check(const struct io_request *request, size_t *length_bytes) {
   const pier_buffer *parts = request->vectored ? request->parts : &request->one;
-  pier_kind kind = (pier_kind)handle->slot.kind;
-  if (kind == PIER_KIND_TCP_LISTENER || kind == PIER_KIND_PIPE_LISTENER)
-    return PIER_EBADF;
-  if (request->addressed && (kind != PIER_KIND_UDP || !(handle->slot.flags & HANDLE_SOCKET)))
-    return PIER_EBADF;
-  if (request->positioned && kind != PIER_KIND_FILE)
-    return PIER_ESPIPE;
   if (request->count > PIER_PARTS_MAX || (!parts && request->count) || !io__sum(parts, request->count, length_bytes))
     return PIER_EINVAL;
   if (request->positioned && (request->offset < 0 || *length_bytes > (uint64_t)INT64_MAX - (uint64_t)request->offset))
     return PIER_EINVAL;
-  if (request->code == OP_WRITE && kind == PIER_KIND_UDP && *length_bytes > OP_PIECE_BYTES_MAX)
+  return request->addressed && request->code == OP_WRITE ? io__check_address(request->to) : PIER_OK;
+}
+
+static int io__check_kind(const struct op *op) {
+  pier_kind kind = (pier_kind)op->handle->slot.kind;
+  if (kind == PIER_KIND_TCP_LISTENER || kind == PIER_KIND_PIPE_LISTENER)
+    return PIER_EBADF;
+  if (op__is(op, OP_ADDRESSED) && (kind != PIER_KIND_UDP || !(op->handle->slot.flags & HANDLE_SOCKET)))
+    return PIER_EBADF;
+  return op__is(op, OP_POSITIONED) && kind != PIER_KIND_FILE ? PIER_ESPIPE : PIER_OK;
+}
+
+/* A datagram's length and address. */
+static int io__check_datagram(const struct op *op, size_t length_bytes) {
+  pier_address to;
+  if (op->slot.kind != OP_WRITE || op->handle->slot.kind != PIER_KIND_UDP)
+    return PIER_OK;
+  if (length_bytes > OP_PIECE_BYTES_MAX)
     return PIER_EMSGSIZE; /* before it is split, as other long writes are */
-  return request->addressed && request->code == OP_WRITE ? io__check_address(handle, request->to) : PIER_OK;
+  if (!op__is(op, OP_ADDRESSED))
+    return PIER_OK;
+  port__sender(op, &to);
+  return to.family == op->handle->slot.detail ? PIER_OK : PIER_EAFNOSUPPORT;
 }
 
 /* Several parts as one copy, where the system takes one buffer a call and nothing may come in between: a message, or the end of
@@ -59,22 +72,62 @@ static bool io__gather(struct op *op, size_t length_bytes) {
   return true;
 }
 
-static bool io__must_gather(const struct handle *handle, const struct io_request *request) {
-  if (request->code != OP_WRITE || request->count < 2 || (handle->slot.flags & HANDLE_SOCKET))
+static bool io__must_gather(const struct op *op) {
+  const struct handle *handle = op->handle;
+  if (op->slot.kind != OP_WRITE || op->as.data.count < 2 || (handle->slot.flags & HANDLE_SOCKET))
     return false;
   return handle->slot.kind != PIER_KIND_FILE || (handle->slot.flags & HANDLE_APPENDS);
 }
 
 /* Where a file is read or written. Its own position moves on at once, by the whole length, so that the next call goes on from there. */
-static void io__place(struct op *op, const struct io_request *request, size_t length_bytes) {
+static void io__place(struct op *op, size_t length_bytes) {
   struct handle *handle = op->handle;
-  if (request->positioned) {
-    op__mark(op, OP_POSITIONED);
-    op->as.data.offset = (uint64_t)request->offset;
-  } else if (handle->slot.kind == PIER_KIND_FILE && !(request->code == OP_WRITE && (handle->slot.flags & HANDLE_APPENDS))) {
-    op__mark(op, OP_SEQUENTIAL);
-    op->as.data.offset = atomic_fetch_add(&handle->position, length_bytes);
+  if (op__is(op, OP_POSITIONED) || handle->slot.kind != PIER_KIND_FILE || (op->slot.kind == OP_WRITE && (handle->slot.flags & HANDLE_APPENDS)))
+    return;
+  op__mark(op, OP_SEQUENTIAL);
+  op->as.data.offset = atomic_fetch_add(&handle->position, length_bytes);
+}
+
+/* What depends on the handle's kind. */
+static int io__prepare(struct op *op, size_t length_bytes) {
+  int status = io__check_datagram(op, length_bytes);
+  if (status != PIER_OK)
+    return status;
+  if (io__must_gather(op) && !io__gather(op, length_bytes))
+    return PIER_ENOMEM;
+  io__place(op, length_bytes);
+  return PIER_OK;
+}
+
+static int io__admit_transfer(struct op *op) {
+  size_t length_bytes = 0;
+  int status = io__check_kind(op);
+  if (status == PIER_OK && !io__sum(op->as.data.parts, op->as.data.count, &length_bytes))
+    status = PIER_EINVAL;
+  return status == PIER_OK ? io__prepare(op, length_bytes) : status;
+}
+
+int io__admit(struct op *op) {
+  pier_kind kind = (pier_kind)op->handle->slot.kind;
+  switch ((enum op_code)op->slot.kind) {
+  case OP_READ:
+  case OP_WRITE:
+    return io__admit_transfer(op);
+  case OP_ACCEPT:
+    return kind == PIER_KIND_TCP_LISTENER ? PIER_OK : PIER_EBADF;
+  case OP_SHUTDOWN:
+    return kind == PIER_KIND_TCP ? PIER_OK : PIER_EBADF;
+  case OP_WORK: /* of a handle: a file's */
+    return kind == PIER_KIND_FILE ? PIER_OK : PIER_EBADF;
+  case OP_IOCTL:
+    return PIER_OK;
+  case OP_CONNECT:
+  case OP_PIPE_ACCEPT:
+  case OP_POST:
+  case OP_FOREIGN:
+    break; /* not on a registered handle */
   }
+  return PIER_EBADF;
 }
 
 pier_operation io__submit(pier_handle id, const struct io_request *request, pier_callback callback, void *context) {
@@ -83,20 +136,25 @@ pier_operation io__submit(pier_handle id, const struct io_request *request, pier
   struct op *op = loop__begin(id, request->code, callback, context, &operation);
   if (!op)
     return operation;
-  struct handle *handle = op->handle;
   struct op_data *data = &op->as.data;
-  *data = (struct op_data){.parts = request->parts, .one = request->one, .count = (uint32_t)request->count};
+  bool gated = op__is(op, OP_GATED); /* otherwise all is known, and said at once */
+  *data = (struct op_data){.parts = request->parts, .one = request->one, .offset = (uint64_t)request->offset, .count = (uint32_t)request->count};
   if (!request->vectored)
     data->parts = &data->one;
-  int status = io__check(handle, request, &length_bytes);
-  if (status == PIER_OK && io__must_gather(handle, request) && !io__gather(op, length_bytes))
-    status = PIER_ENOMEM;
+  if (request->positioned)
+    op__mark(op, OP_POSITIONED);
+  if (request->addressed)
+    port__set_address(op, NULL);
+  int status = gated ? PIER_OK : io__check_kind(op);
+  if (status == PIER_OK)
+    status = io__check(request, &length_bytes);
+  if (status == PIER_OK && request->to)
+    port__set_address(op, request->to);
+  if (status == PIER_OK && !gated)
+    status = io__prepare(op, length_bytes);
   if (status != PIER_OK)
     return loop__refuse(op, status);
-  if (request->addressed)
-    port__set_address(op, request->to);
-  io__place(op, request, length_bytes);
-  return loop__launch(handle->poller->loop, op, request->deadline_ns);
+  return loop__launch(op->handle->poller->loop, op, request->deadline_ns);
 }
 
 pier_operation pier_read(pier_handle handle, void *buffer, size_t length, uint64_t deadline_ns, pier_callback callback, void *context) {

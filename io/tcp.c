@@ -21,7 +21,7 @@ pier_operation pier_tcp_accept(pier_handle listener, uint64_t deadline_ns, pier_
   if (!op)
     return operation;
   op->as.accept.socket = PIER_NATIVE_NONE;
-  if (op->handle->slot.kind != PIER_KIND_TCP_LISTENER)
+  if (!handle__may_be(op->handle, PIER_KIND_TCP_LISTENER))
     return loop__refuse(op, PIER_EBADF);
   return loop__launch(op->handle->poller->loop, op, deadline_ns);
 }
@@ -59,7 +59,7 @@ pier_operation pier_tcp_shutdown(pier_handle handle, uint64_t deadline_ns, pier_
   struct op *op = loop__begin(handle, OP_SHUTDOWN, callback, context, &operation);
   if (!op)
     return operation;
-  if (op->handle->slot.kind != PIER_KIND_TCP)
+  if (!handle__may_be(op->handle, PIER_KIND_TCP))
     return loop__refuse(op, PIER_EBADF);
   return loop__launch(op->handle->poller->loop, op, deadline_ns);
 }
@@ -69,6 +69,8 @@ pier_operation pier_tcp_shutdown(pier_handle handle, uint64_t deadline_ns, pier_
 static int tcp__enter(pier_handle id, struct handle **handle) {
   struct poller *poller = poller__of(id, ID_HANDLE);
   int status = poller ? handle__enter(poller, id, handle) : PIER_EBADF;
+  if (status == PIER_OK)
+    port__know(*handle);
   if (status == PIER_OK && (*handle)->slot.kind != PIER_KIND_TCP && (*handle)->slot.kind != PIER_KIND_TCP_LISTENER) {
     handle__leave(*handle);
     status = PIER_EBADF;

@@ -49,6 +49,8 @@ pier_operation pier_sendv_to(pier_handle handle, const pier_buffer *parts, size_
 static int udp__enter(pier_handle id, struct handle **handle) {
   struct poller *poller = poller__of(id, ID_HANDLE);
   int status = poller ? handle__enter(poller, id, handle) : PIER_EBADF;
+  if (status == PIER_OK)
+    port__know(*handle);
   if (status == PIER_OK && ((*handle)->slot.kind != PIER_KIND_UDP || !((*handle)->slot.flags & HANDLE_SOCKET))) {
     handle__leave(*handle);
     status = PIER_EBADF;

@@ -91,10 +91,11 @@ bool handle__is_closing(const struct handle *handle) {
 void handle__associate(struct handle *handle) {
   struct poller *poller = handle->poller;
   mutex__lock(&poller->associating);
-  if (atomic_load_explicit(&handle->state, memory_order_relaxed) == PIER_STATE_FRESH) {
+  if (handle__standing(handle) == PIER_STATE_FRESH) {
     /* Whatever the refusal: this port cannot have the handle, tagged events can serve it. */
     bool ours = port__associate(handle) == PIER_OK;
-    atomic_store_explicit(&handle->state, ours ? PIER_STATE_ASSOCIATED : PIER_STATE_FOREIGN, memory_order_release);
+    uint32_t gate = atomic_load_explicit(&handle->state, memory_order_relaxed) & HANDLE_GATE; /* whoever opens it is here, or has been */
+    atomic_store_explicit(&handle->state, (uint32_t)(ours ? PIER_STATE_ASSOCIATED : PIER_STATE_FOREIGN) | gate, memory_order_release);
   }
   mutex__unlock(&poller->associating);
 }
@@ -178,7 +179,7 @@ static int handle__detach(struct handle *handle, struct slot *slot, pier_handle 
   } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word | HANDLE_DETACHING, memory_order_seq_cst, memory_order_acquire));
   int status = PIER_OK;
   /* The listener of a pipe's name has no handle of the system's; its instances have. */
-  if (handle->native != PIER_NATIVE_NONE && atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_ASSOCIATED) {
+  if (handle->native != PIER_NATIVE_NONE && handle__standing(handle) == PIER_STATE_ASSOCIATED) {
     status = port__disassociate(handle);
     if (status == PIER_OK)
       atomic_store_explicit(&handle->state, PIER_STATE_DETACHED, memory_order_release);
@@ -212,7 +213,7 @@ pier_state pier_handle_state(pier_handle id) {
     return PIER_STATE_NONE;
   if (word & HANDLE_CLOSING)
     return PIER_STATE_CLOSING;
-  return (pier_state)atomic_load_explicit(&handle->state, memory_order_acquire);
+  return handle__standing(handle);
 }
 
 pier_kind pier_handle_kind(pier_handle id) {

@@ -42,13 +42,16 @@ enum handle_flags {
   HANDLE_MODES_UNKNOWN = 128 /* nobody can say whether its successes queue packets */
 };
 
+/* In a handle's state, beside the pier_state: it has not been found out yet what the handle is, and operations wait for that. */
+#define HANDLE_GATE 0x100u
+
 struct handle {
   struct slot slot; /* kind: enum pier_kind; flags: enum handle_flags; detail: the address family */
   struct strand strand;
   struct ready closing;
   struct poller *poller;
   uintptr_t native;
-  _Atomic uint32_t state;      /* enum pier_state, without closing */
+  _Atomic uint32_t state;      /* enum pier_state, without closing; HANDLE_GATE */
 #ifdef _WIN32
   _Atomic uint32_t ended_inside; /* files: how many calls in a row said "pending" and were over (iocp_inside.c) */
 #else
@@ -75,6 +78,17 @@ struct handle {
 };
 
 _Static_assert(sizeof(struct handle) <= 192, "a handle's slot is at most 192 bytes");
+
+static inline pier_state handle__standing(const struct handle *handle) {
+  return (pier_state)(atomic_load_explicit(&((struct handle *)handle)->state, memory_order_acquire) & ~HANDLE_GATE);
+}
+static inline bool handle__is_gated(const struct handle *handle) {
+  return atomic_load_explicit(&((struct handle *)handle)->state, memory_order_acquire) & HANDLE_GATE;
+}
+/* Whether it may be of that kind, for an operation: it is, or nobody knows yet and the gate will see. */
+static inline bool handle__may_be(const struct handle *handle, pier_kind kind) {
+  return handle__is_gated(handle) || handle->slot.kind == kind;
+}
 
 static inline struct handle *handle__of_closing(struct ready *ready) {
   return (struct handle *)(void *)((char *)ready - offsetof(struct handle, closing));

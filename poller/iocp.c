@@ -1,4 +1,4 @@
-#include "iocp.h"
+#include "iocp_gate.h"
 #include "pipe_name.h"
 
 _Static_assert(sizeof(pier_packet) == sizeof(OVERLAPPED_ENTRY), "pier_packet is laid out as OVERLAPPED_ENTRY");
@@ -105,7 +105,7 @@ enum port_start iocp__outcome(struct op *op, bool succeeded, DWORD error, struct
 /* Whether an operation has to complete through its event. */
 static bool iocp__needs_event(const struct op *op) {
   const struct handle *handle = op->handle;
-  if (atomic_load_explicit(&((struct handle *)handle)->state, memory_order_acquire) != PIER_STATE_ASSOCIATED)
+  if (handle__standing(handle) != PIER_STATE_ASSOCIATED)
     return true;
   if (handle->slot.flags & HANDLE_MODES_UNKNOWN)
     return true;
@@ -146,7 +146,12 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
 void port__cancel(struct op *op) {
   struct handle *handle = op->handle;
   struct poller *poller = handle->poller;
-  if (atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_BLOCKING) {
+  if (op__is(op, OP_GATED)) {
+    if (gate__give_up(op))
+      op__complete(op, port__cancelled(), 0);
+    return;
+  }
+  if (handle__standing(handle) == PIER_STATE_BLOCKING) {
     poller->cancel_work(poller, op);
     return;
   }
@@ -165,7 +170,7 @@ bool port__cancel_all(struct handle *handle) {
   bool alone = handle->slot.flags & HANDLE_OURS && handle->slot.kind != PIER_KIND_PIPE_LISTENER;
   /* What waits in a lane is not in the kernel's hands. */
   if (!alone || handle->slot.kind == PIER_KIND_MESSAGE_PIPE ||
-      atomic_load_explicit(&handle->state, memory_order_acquire) != PIER_STATE_ASSOCIATED)
+      handle__standing(handle) != PIER_STATE_ASSOCIATED)
     return false;
   counter__add(&handle->poller->counters.system_calls, 1);
   CancelIoEx(iocp__native(handle), NULL);
@@ -264,7 +269,14 @@ int port__opened(struct op *op, pier_handle *opened) {
 void port__shut(struct handle *handle) {
   if (handle->slot.kind == PIER_KIND_PIPE_LISTENER)
     port__unlisten_pipe(handle);
-  if (handle->slot.flags & HANDLE_BORROWED || handle->native == PIER_NATIVE_NONE)
+  bool keep = handle->slot.flags & HANDLE_BORROWED || handle->native == PIER_NATIVE_NONE;
+  bool may_block = handle__standing(handle) == PIER_STATE_BLOCKING || handle__is_gated(handle);
+  /* Somebody who is inside a blocking call would hold up the end of the handle that he uses. */
+  if (!keep && may_block)
+    CancelIoEx(iocp__native(handle), NULL);
+  if (!(handle->slot.flags & HANDLE_OURS) && handle->detail && gate__end(handle, !keep))
+    return;
+  if (keep)
     return;
   if (handle->slot.flags & HANDLE_SOCKET)
     closesocket((SOCKET)handle->native);

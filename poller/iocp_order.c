@@ -55,17 +55,8 @@ bool order__give_up(struct op *op) {
     return false;
   struct order_lane *lane = order__lane(op);
   struct mutex *lock = order__lock(op->handle);
-  struct ready_list kept = {NULL, NULL};
-  struct ready *ready;
-  bool found = false;
   mutex__lock(lock);
-  while ((ready = ready_list__take(&lane->waiting))) {
-    if (ready == &op->ready)
-      found = true;
-    else
-      ready_list__append(&kept, ready);
-  }
-  lane->waiting = kept;
+  bool found = ready_list__remove(&lane->waiting, &op->ready);
   mutex__unlock(lock);
   return found;
 }

@@ -1,5 +1,5 @@
 /* What a handle that the user opened is, and how it stands. */
-#include "iocp.h"
+#include "iocp_gate.h"
 
 static bool register__is_socket(HANDLE native, int *type) {
   int length = sizeof *type;
@@ -16,28 +16,6 @@ static pier_kind register__socket_kind(SOCKET socket, int type) {
   return PIER_KIND_TCP;
 }
 
-static pier_kind register__pipe_kind(HANDLE native) {
-  DWORD mode = 0;
-  /* Asked for the read mode, not the type: a message pipe may be read as a stream. Anonymous pipes answer too. */
-  if (GetNamedPipeHandleStateW(native, &mode, NULL, NULL, NULL, NULL, 0) && (mode & PIPE_READMODE_MESSAGE))
-    return PIER_KIND_MESSAGE_PIPE;
-  return PIER_KIND_PIPE;
-}
-
-static pier_kind register__kind(HANDLE native, int *socket_type) {
-  *socket_type = 0;
-  switch (GetFileType(native)) {
-  case FILE_TYPE_DISK:
-    return PIER_KIND_FILE;
-  case FILE_TYPE_CHAR:
-    return PIER_KIND_CONSOLE;
-  case FILE_TYPE_PIPE:
-    return register__is_socket(native, socket_type) ? register__socket_kind((SOCKET)native, *socket_type) : register__pipe_kind(native);
-  default:
-    return PIER_KIND_UNKNOWN;
-  }
-}
-
 static int register__family(SOCKET socket) {
   WSAPROTOCOL_INFOW protocol;
   int length = sizeof protocol;
@@ -46,46 +24,104 @@ static int register__family(SOCKET socket) {
   return protocol.iAddressFamily == AF_INET6 ? PIER_IPV6 : PIER_IPV4;
 }
 
+static pier_kind register__pipe_kind(HANDLE native) {
+  DWORD mode = 0;
+  /* Asked for the read mode, not the type: a message pipe may be read as a stream. Anonymous pipes answer too. */
+  if (GetNamedPipeHandleStateW(native, &mode, NULL, NULL, NULL, NULL, 0) && (mode & PIPE_READMODE_MESSAGE))
+    return PIER_KIND_MESSAGE_PIPE;
+  return PIER_KIND_PIPE;
+}
+
+/* Sockets are of the type "pipe" too. */
+static void register__ask_pipe(HANDLE native, struct register_answer *answer) {
+  int type = 0;
+  answer->is_socket = register__is_socket(native, &type);
+  if (answer->is_socket) {
+    answer->kind = register__socket_kind((SOCKET)native, type);
+    answer->family = register__family((SOCKET)native);
+  } else {
+    answer->kind = register__pipe_kind(native);
+  }
+}
+
 /* Sockets are always opened for overlapped I/O unless somebody took pains not to; of the rest the system tells. A failed query means
    blocking: a worker thread can serve any handle, the port only some. */
-static bool register__blocks(HANDLE native, pier_kind kind, bool is_socket) {
+static bool register__blocks(HANDLE native, const struct register_answer *answer) {
   uint32_t mode = 0;
   DWORD console_mode = 0;
-  if (kind == PIER_KIND_CONSOLE && GetConsoleMode(native, &console_mode))
+  if (answer->kind == PIER_KIND_CONSOLE && GetConsoleMode(native, &console_mode))
     return true; /* whatever it says: nobody can read a console through a port */
   if (nt__file_mode(native, &mode) != PIER_OK)
-    return !is_socket;
+    return !answer->is_socket;
   return mode & (NT_FILE_SYNCHRONOUS_IO_ALERT | NT_FILE_SYNCHRONOUS_IO_NONALERT);
 }
 
-int port__examine(struct handle *handle, const pier_register_options *options) {
-  HANDLE native = iocp__native(handle);
-  int socket_type = 0;
-  pier_kind found = register__kind(native, &socket_type);
-  if (found == PIER_KIND_UNKNOWN)
-    return PIER_EINVAL;
-  handle->slot.kind = (uint8_t)(options->kind == PIER_KIND_UNKNOWN ? found : options->kind);
-  if (socket_type) {
+void register__ask(HANDLE native, struct register_answer *answer) {
+  *answer = (struct register_answer){.kind = PIER_KIND_UNKNOWN};
+  switch (GetFileType(native)) {
+  case FILE_TYPE_DISK:
+    answer->kind = PIER_KIND_FILE;
+    break;
+  case FILE_TYPE_CHAR:
+    answer->kind = PIER_KIND_CONSOLE;
+    break;
+  case FILE_TYPE_PIPE:
+    register__ask_pipe(native, answer);
+    break;
+  default:
+    return;
+  }
+  answer->blocks = register__blocks(native, answer);
+  answer->modes_known = !answer->blocks && nt__completion_modes(native, &answer->modes) == PIER_OK;
+}
+
+static bool register__is_ordered(pier_kind kind) {
+  return kind == PIER_KIND_TCP || kind == PIER_KIND_PIPE || kind == PIER_KIND_MESSAGE_PIPE || kind == PIER_KIND_UDP;
+}
+
+void register__apply(struct handle *handle, const struct register_answer *answer) {
+  if (handle->slot.kind == PIER_KIND_UNKNOWN)
+    handle->slot.kind = (uint8_t)answer->kind;
+  if (answer->is_socket) {
     handle->slot.flags |= HANDLE_SOCKET;
-    handle->slot.detail = (uint16_t)register__family((SOCKET)native);
+    handle->slot.detail = (uint16_t)answer->family;
   }
-  bool ordered = handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE || handle->slot.kind == PIER_KIND_MESSAGE_PIPE ||
-                 handle->slot.kind == PIER_KIND_UDP;
-  if (ordered)
+  if (register__is_ordered((pier_kind)handle->slot.kind))
     handle->slot.flags |= HANDLE_ORDERED;
-  if (register__blocks(native, found, socket_type != 0)) {
-    atomic_store(&handle->state, PIER_STATE_BLOCKING);
-    return PIER_OK;
+  if (answer->blocks) {
+    atomic_store_explicit(&handle->state, PIER_STATE_BLOCKING | (atomic_load(&handle->state) & HANDLE_GATE), memory_order_release);
+    return;
   }
-  uint32_t modes = 0;
-  if (nt__completion_modes(native, &modes) == PIER_OK) {
-    if (modes & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS)
-      handle->slot.flags |= HANDLE_SKIPS;
-    atomic_store(&handle->state, options->association == PIER_ASSOCIATE_NEVER ? PIER_STATE_KEPT : PIER_STATE_FRESH);
-    return PIER_OK;
-  }
-  /* Nobody can say whether its successes queue packets. A tagged event does not depend on it. */
-  handle->slot.flags |= HANDLE_MODES_UNKNOWN;
+  if (!answer->modes_known)
+    handle->slot.flags |= HANDLE_MODES_UNKNOWN; /* nobody can say whether its successes queue packets: a tagged event does not depend on it */
+  else if (answer->modes & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS)
+    handle->slot.flags |= HANDLE_SKIPS;
+}
+
+static bool register__is_socket_kind(pier_kind kind) {
+  return kind == PIER_KIND_TCP || kind == PIER_KIND_TCP_LISTENER || kind == PIER_KIND_UDP;
+}
+
+/* Nothing waits on a handle that is not used by blocking calls; and only such a one can be put on a port. */
+static bool register__may_ask(const pier_register_options *options) {
+  return options->mode == PIER_MODE_OVERLAPPED || options->association == PIER_ASSOCIATE_NOW;
+}
+
+int port__examine(struct handle *handle, const pier_register_options *options, handle_admit admit) {
+  DWORD handle_flags = 0;
+  struct register_answer answer = {.kind = options->kind, .blocks = true};
+  if (!GetHandleInformation(iocp__native(handle), &handle_flags)) /* of the handle, not of what it leads to: that never waits */
+    return PIER_EINVAL;
+  if (register__is_socket_kind(options->kind))
+    handle->slot.flags |= HANDLE_SOCKET;
   atomic_store(&handle->state, options->association == PIER_ASSOCIATE_NEVER ? PIER_STATE_KEPT : PIER_STATE_FRESH);
+  bool all_told = options->mode == PIER_MODE_BLOCKING && options->kind != PIER_KIND_UNKNOWN;
+  if (!all_told && !register__may_ask(options))
+    return gate__create(handle, admit);
+  if (!all_told)
+    register__ask(iocp__native(handle), &answer);
+  if (answer.kind == PIER_KIND_UNKNOWN)
+    return PIER_EINVAL;
+  register__apply(handle, &answer);
   return PIER_OK;
 }

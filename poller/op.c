@@ -35,6 +35,8 @@ pier_operation op__id(const struct poller *poller, const struct op *op) {
 
 void op__bind(struct op *op, struct handle *handle) {
   op->handle = handle;
+  if (handle && handle__is_gated(handle))
+    op__mark(op, OP_GATED);
   port__prepare(op);
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
   atomic_store_explicit(&op->slot.word, word + 2 * OP_PARTY + OP_KERNEL, memory_order_release);
@@ -115,7 +117,9 @@ static bool op__would_overtake(const struct op *op) {
 /* Asks whoever has the operation for its end. */
 static void op__ask_system(struct op *op) {
   struct op *parked = op;
-  if (op->slot.kind == OP_WORK)
+  if (op__is(op, OP_GATED))
+    port__cancel(op);
+  else if (op->slot.kind == OP_WORK)
     op__poller(op)->cancel_work(op__poller(op), op);
   else if (op->slot.kind != OP_SHUTDOWN)
     port__cancel(op);
@@ -164,12 +168,16 @@ static void op__claim_here(struct op *op) {
 /* The kernel becomes a party again. Its structure must say "pending" before, or a stray event would be believed. */
 static void op__expect(struct op *op) { atomic_fetch_or_explicit(&op->slot.word, OP_KERNEL, memory_order_acq_rel); }
 
-void op__refuse_bound(struct op *op, int status) {
+/* For so many of the parties, the kernel's among them. */
+static void op__refuse_for(struct op *op, int status, uint64_t parties) {
   op__mark(op, OP_REFUSED);
   op->ready.code = (uint32_t)-status;
   op__claim_here(op);
-  op__leave(op, 2 * OP_PARTY);
+  op__leave(op, parties);
 }
+
+void op__refuse_bound(struct op *op, int status) { op__refuse_for(op, status, 2 * OP_PARTY); }
+void op__refuse_waiting(struct op *op, int status) { op__refuse_for(op, status, OP_PARTY); }
 
 /* One shutdown may wait at a time. */
 static void op__park(struct op *op) {
@@ -207,7 +215,7 @@ static bool op__needs_port(struct op *op) {
   if (op->slot.kind == OP_WORK)
     return false;
   op__count(op);
-  uint32_t state = atomic_load_explicit(&handle->state, memory_order_acquire);
+  pier_state state = handle__standing(handle);
   if (state == PIER_STATE_FRESH)
     handle__associate(handle);
   return state != PIER_STATE_BLOCKING;
@@ -225,6 +233,11 @@ static enum port_start op__start(struct op *op, bool on_port, struct piece *piec
 
 void op__launch(struct op *op) {
   HOOK(before_launch, op);
+  if (op__is(op, OP_GATED)) {
+    op__submitted(op);
+    port__hold_back(op); /* with nothing of it settled but that: so it is still there */
+    return;
+  }
   if (op->slot.kind == OP_SHUTDOWN) {
     op__park(op);
     return;
@@ -337,7 +350,7 @@ static int op__ask(struct poller *poller, struct op *op, uint64_t before) {
   int status = PIER_OK;
   counter__add(&poller->counters.cancels, 1);
   HOOK(cancelling, op);
-  if (op->slot.kind == OP_WORK)
+  if (op->slot.kind == OP_WORK && !op__is(op, OP_GATED))
     status = poller->cancel_work(poller, op);
   else if (before & OP_STARTED)
     op__ask_system(op);

@@ -53,7 +53,8 @@ enum op_flags {
   OP_YIELDS = 512,    /* work that looks now and then whether it is asked to end */
   OP_AWAITED = 1024,  /* the kernel has it and will queue nothing: a worker waits for its end */
   OP_ADMITTED = 2048, /* event path: the one of its direction that is served now */
-  OP_ADDRESSED = 4096 /* a datagram with an address of its own: as.datagram has it */
+  OP_ADDRESSED = 4096, /* a datagram with an address of its own: as.datagram has it */
+  OP_GATED = 8192     /* nobody knew what its handle is: it waits at the handle's gate, and is admitted there */
 };
 
 /* What is to be moved, and how far it is. */
@@ -167,6 +168,9 @@ void op__refuse(struct poller *poller, struct op *op, pier_handle named, int sta
 
 /* The same for one that is bound, in place of the launch. */
 void op__refuse_bound(struct op *op, int status);
+
+/* The same for one that waits, and has been launched in vain. */
+void op__refuse_waiting(struct op *op, int status);
 
 /* What a packet or an event is worth to an operation. */
 enum op_claim {

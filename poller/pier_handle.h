@@ -39,7 +39,7 @@ typedef enum pier_state {
 /** When pier_register() puts a handle on Pier's port. */
 typedef enum pier_association {
   PIER_ASSOCIATE_LAZY = 0, /**< with the first asynchronous operation */
-  PIER_ASSOCIATE_NOW,      /**< before pier_register() returns */
+  PIER_ASSOCIATE_NOW,      /**< before pier_register() returns; for handles that are opened for overlapped I/O */
   PIER_ASSOCIATE_NEVER     /**< not at all; operations use tagged events */
 } pier_association;
 
@@ -55,10 +55,19 @@ typedef struct pier_packet {
  *  with handle 0. Runs like any callback of that handle or loop. */
 typedef void (*pier_packet_callback)(pier_loop *loop, pier_handle handle, const pier_packet *packet, void *context);
 
+/** How a handle was opened. The system tells it too, but on Windows it does not while somebody is inside a blocking call on
+ *  the handle. */
+typedef enum pier_mode {
+  PIER_MODE_UNKNOWN = 0, /**< to be found out */
+  PIER_MODE_OVERLAPPED,  /**< for overlapped I/O */
+  PIER_MODE_BLOCKING     /**< not so: its calls block */
+} pier_mode;
+
 /** How to register a handle. All zero is a good choice. */
 typedef struct pier_register_options {
   pier_association association;    /**< when to put it on the port */
   pier_kind kind;                  /**< what it is, if you know; #PIER_KIND_UNKNOWN has it found out */
+  pier_mode mode;                  /**< how it was opened, if you know; no matter on Linux */
   bool keep_open;                  /**< pier_close() leaves the system's handle open: it stays yours */
   pier_packet_callback on_foreign; /**< gets packets of your own overlapped calls on this handle; null: counted, dropped */
   void *foreign_context;           /**< given to on_foreign */
@@ -67,9 +76,18 @@ typedef struct pier_register_options {
 /** Makes a handle that you opened known to a loop, and gives its id.
  *
  *  The handle becomes Pier's to close unless `keep_open`; on failure it stays yours. Its notification modes are never
- *  changed. `options` may be null. Any thread. #PIER_EINVAL for a null pointer or a handle that is none, #PIER_ENOMEM for
- *  want of a slot, #PIER_ENOTSUP where this kind cannot be served. A handle that is on another port already is no error:
- *  see #PIER_STATE_FOREIGN. (CreateIoCompletionPort, NtQueryInformationFile(FileModeInformation), GetFileType.) */
+ *  changed. `options` may be null. Any thread. A handle that is on another port already is no error: see
+ *  #PIER_STATE_FOREIGN.
+ *
+ *  On Windows what the handle is, unless you tell both `kind` and `mode`, is found out by a thread of the system's pool when the first operation
+ *  is submitted; that operation and later ones wait for the answer, and can be cancelled, time out and be closed meanwhile.
+ *  Until then pier_handle_kind() is what you told, and what Pier is to close without having known it may be closed a moment
+ *  after the callback of pier_close(). With #PIER_MODE_OVERLAPPED or #PIER_ASSOCIATE_NOW it is found out at once, which
+ *  waits for nobody if the handle is indeed opened for overlapped I/O. On Linux it always is.
+ *
+ *  #PIER_EINVAL for a null pointer, an option that is none, or a handle that is none, or cannot be served; where it is found
+ *  out later that it cannot be served, operations on it end with #PIER_EBADF. #PIER_ENOMEM for want of memory or a slot.
+ *  (GetHandleInformation; then GetFileType, NtQueryInformationFile(FileModeInformation), CreateIoCompletionPort.) */
 PIER_API int pier_register(pier_loop *loop, pier_native native, const pier_register_options *options,
                            pier_handle *handle);
 
@@ -90,7 +108,8 @@ PIER_API int pier_handle_detach(pier_handle handle);
 /** Where a handle stands. #PIER_STATE_NONE for an id that is none (any more). Any thread. */
 PIER_API pier_state pier_handle_state(pier_handle handle);
 
-/** What a handle is. #PIER_KIND_UNKNOWN for an id that is none. Any thread. */
+/** What a handle is. #PIER_KIND_UNKNOWN for an id that is none, and for a registered handle of which it is not known yet: see
+ *  pier_register(). Any thread. */
 PIER_API pier_kind pier_handle_kind(pier_handle handle);
 
 /** The system's handle behind it, still owned as before; #PIER_NATIVE_NONE for an id that is none. Any thread. */

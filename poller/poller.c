@@ -61,6 +61,11 @@ int poller__open(struct poller *poller, pier_loop *loop, const struct poller_lim
   return status;
 }
 
+void poller__settle(struct poller *poller) {
+  while (atomic_load_explicit(&poller->answering, memory_order_acquire))
+    thread__yield(); /* it has delivered its last operation: a few instructions are left */
+}
+
 void poller__close(struct poller *poller) {
   atomic_store_explicit(&table[poller->index], NULL, memory_order_release);
   port__close(poller);

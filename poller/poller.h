@@ -29,6 +29,7 @@ struct poller {
   struct posts posts;
   struct mutex associating;
   _Atomic uint32_t wake_posted;   /* at most one wake packet is on the port */
+  _Atomic uint32_t answering;      /* threads of the system's that bring news of a registered handle */
   _Atomic uint32_t handles_ending; /* closing handles whose end has not run */
   pier_packet_callback on_packet;
   void *packet_context;
@@ -57,6 +58,8 @@ struct poller_limits {
 };
 
 int poller__open(struct poller *poller, pier_loop *loop, const struct poller_limits *limits);
+/* Before anything is closed, when nothing is alive: waits for those who have just been at it. */
+void poller__settle(struct poller *poller);
 /* Only when nothing is alive. */
 void poller__close(struct poller *poller);
 
@@ -163,7 +166,14 @@ void port__set_address(struct op *op, const pier_address *to);
 void port__sender(const struct op *op, pier_address *from);
 /* Closes the system's handle. */
 void port__shut(struct handle *handle);
-/* Finds out what a registered handle is, and how it stands. */
-int port__examine(struct handle *handle, const pier_register_options *options);
+/* What is left to decide about an operation when it is known what its handle is: PIER_OK, or what it is refused with. */
+typedef int (*handle_admit)(struct op *op);
+/* Finds out what a registered handle is, and how it stands; or sees to it that the first operation does (HANDLE_GATE). */
+int port__examine(struct handle *handle, const pier_register_options *options, handle_admit admit);
+/* An operation on a handle of which nobody knows yet what it is (OP_GATED): it waits for that, and is then admitted and started, or
+   refused. */
+void port__hold_back(struct op *op);
+/* Finds out what a handle is here and now, for a call that asks the system here and now too. The caller has entered it. */
+void port__know(struct handle *handle);
 
 #endif

@@ -4,6 +4,7 @@
 #define PIER_READY_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum ready_kind { READY_OPERATION = 1, READY_CLOSE, READY_TIMER, READY_POSTS };
@@ -37,6 +38,22 @@ static inline struct ready *ready_list__take(struct ready_list *list) {
       list->last = NULL;
   }
   return ready;
+}
+
+/* Takes one out of wherever it is in the list; false if it is not there. */
+static inline bool ready_list__remove(struct ready_list *list, struct ready *wanted) {
+  struct ready *before = NULL, *ready = list->first;
+  for (; ready && ready != wanted; ready = ready->next)
+    before = ready;
+  if (!ready)
+    return false;
+  if (before)
+    before->next = ready->next;
+  else
+    list->first = ready->next;
+  if (list->last == ready)
+    list->last = before;
+  return true;
 }
 
 /* Moves all of `from` behind `to`. */

@@ -50,9 +50,14 @@ static pier_kind register__kind(int descriptor, mode_t mode) {
   return PIER_KIND_UNKNOWN;
 }
 
-int port__examine(struct handle *handle, const pier_register_options *options) {
+/* No handle has a gate. */
+void port__hold_back(struct op *op) { CHECK(!op__is(op, OP_GATED)); }
+void port__know(struct handle *handle) { (void)handle; }
+
+int port__examine(struct handle *handle, const pier_register_options *options, handle_admit admit) {
   struct stat about;
   int descriptor = (int)handle->native;
+  (void)admit; /* asking never waits here */
   if (handle->native > INT32_MAX || fstat(descriptor, &about))
     return PIER_EINVAL;
   pier_kind found = register__kind(descriptor, about.st_mode);

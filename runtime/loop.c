@@ -100,6 +100,7 @@ int pier_loop_close(pier_loop *loop) {
     return PIER_EDEADLK;
   if (loop__is_busy(loop))
     return PIER_EBUSY;
+  poller__settle(&loop->poller);
   pool__close(&loop->pool, loop);
   workers__close(&loop->workers);
   poller__close(&loop->poller);

@@ -211,7 +211,7 @@ pier_operation work__start_on(pier_handle handle, pier_kind kind, const struct w
   struct op *op = loop__begin(handle, OP_WORK, callback, context, &operation);
   if (!op)
     return operation;
-  if (op->handle->slot.kind != kind)
+  if (!handle__may_be(op->handle, kind))
     return loop__refuse(op, PIER_EBADF);
   struct poller *poller = op->handle->poller;
   work__set(op, poller, plan);

@@ -5,6 +5,7 @@
 
 #include "streams.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef SIO_ADDRESS_LIST_CHANGE
@@ -344,7 +345,8 @@ static void post_among_traffic(unsigned count) {
  * notice. */
 static void b13_a_million_posted_packets_disturb_nothing(void **state) {
   (void)state;
-  post_among_traffic(1000000);
+  /* Whether there are wait-completion packets makes little difference to this: the run that is about them has fewer. */
+  post_among_traffic(getenv("PIER_PACKETS") ? 100000 : 1000000);
 }
 
 /* The same with poller threads, and fewer of them. */

@@ -34,6 +34,7 @@ static void b41_a_packet_before_the_submit_returns(void **state) {
     char *buffer = support__alloc(16);
     pier_handle ends[2];
     streams__pair(loop, (streams_sort)sort, ends);
+    streams__exchange(loop, ends[1], ends[0], 5, 0); /* a registered one is known from its first use on */
     held = (struct held){.handle = ends[0], .other_end = ends[1]};
     pier_hooks = (struct hooks){.started = hold_until_the_packet_is_seen};
     pier_operation id = pier_read(ends[0], buffer, 16, PIER_NO_DEADLINE, support__take, read);

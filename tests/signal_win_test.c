@@ -218,6 +218,7 @@ static void an_early_signal_is_survived(void **state) {
   pier_handle ends[2];
   char *buffer = support__alloc(16);
   streams__pair(loop, STREAMS_KEPT_PIPE, ends);
+  streams__exchange(loop, ends[1], ends[0], 5, 0); /* it is known from its first use on */
   for (unsigned early = 1; early < 4; early++) {
     atomic_store(&between.early, early);
     ends_with_data(loop, ends, buffer);
@@ -237,6 +238,7 @@ static void a_refusal_is_survived(void **state) {
   pier_handle ends[2];
   char *buffer = support__alloc(16);
   streams__pair(loop, STREAMS_KEPT_PIPE, ends);
+  streams__exchange(loop, ends[1], ends[0], 5, 0); /* it is known from its first use on */
   for (unsigned refusals = 1; refusals < 3; refusals++) {
     atomic_store(&between.refuse, refusals);
     ends_with_data(loop, ends, buffer);
@@ -263,6 +265,7 @@ static void a_forged_signal_ends_nothing(void **state) {
   char *buffer = support__alloc(16);
   pier_operation id;
   streams__pair(loop, STREAMS_KEPT_PIPE, ends);
+  streams__exchange(loop, ends[1], ends[0], 5, 0); /* it is known from its first use on */
   for (int round = 0; round < 20; round++) {
     support_outcome *read = read_one(ends[0], buffer, PIER_NO_DEADLINE, &id), *posted = support__outcome();
     for (int copies = 0; copies < 3; copies++)
