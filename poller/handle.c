@@ -219,7 +219,14 @@ pier_state pier_handle_state(pier_handle id) {
 pier_kind pier_handle_kind(pier_handle id) {
   uint64_t word;
   struct handle *handle = handle__peek(id, &word);
-  return handle ? (pier_kind)handle->slot.kind : PIER_KIND_UNKNOWN;
+  if (!handle)
+    return PIER_KIND_UNKNOWN;
+  if (!handle__is_gated(handle) || handle__enter(handle->poller, id, &handle) != PIER_OK)
+    return (pier_kind)handle->slot.kind;
+  port__know(handle);
+  pier_kind kind = (pier_kind)handle->slot.kind;
+  handle__leave(handle);
+  return kind;
 }
 
 pier_native pier_handle_native(pier_handle id) {

@@ -81,8 +81,7 @@ typedef struct pier_register_options {
  *
  *  On Windows what the handle is, unless you tell both `kind` and `mode`, is found out by a thread of the system's pool when the first operation
  *  is submitted; that operation and later ones wait for the answer, and can be cancelled, time out and be closed meanwhile.
- *  Until then pier_handle_kind() is what you told, and what Pier is to close without having known it may be closed a moment
- *  after the callback of pier_close(). With #PIER_MODE_OVERLAPPED or #PIER_ASSOCIATE_NOW it is found out at once, which
+ *  What Pier is to close without having known what it is may be closed a moment after the callback of pier_close(). With #PIER_MODE_OVERLAPPED or #PIER_ASSOCIATE_NOW it is found out at once, which
  *  waits for nobody if the handle is indeed opened for overlapped I/O. On Linux it always is.
  *
  *  #PIER_EINVAL for a null pointer, an option that is none, or a handle that is none, or cannot be served; where it is found
@@ -108,8 +107,8 @@ PIER_API int pier_handle_detach(pier_handle handle);
 /** Where a handle stands. #PIER_STATE_NONE for an id that is none (any more). Any thread. */
 PIER_API pier_state pier_handle_state(pier_handle handle);
 
-/** What a handle is. #PIER_KIND_UNKNOWN for an id that is none, and for a registered handle of which it is not known yet: see
- *  pier_register(). Any thread. */
+/** What a handle is. #PIER_KIND_UNKNOWN for an id that is none. Of a registered handle that was not used yet the system may have
+ *  to be asked, and may have the caller wait: see pier_register(). Any thread. */
 PIER_API pier_kind pier_handle_kind(pier_handle handle);
 
 /** The system's handle behind it, still owned as before; #PIER_NATIVE_NONE for an id that is none. Any thread. */
