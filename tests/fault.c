@@ -15,6 +15,8 @@ static struct {
   unsigned made[FAULT_CALLS];
   unsigned made_all, struck, nth;
   bool counts_all;
+  fault_call last; /* what was struck last */
+  unsigned last_nth;
 } faults;
 
 static atomic_size_t fault__holds;
@@ -24,7 +26,10 @@ int fault__begin(void **state) {
   return support__begin(state);
 }
 
+/* Of a case that has failed the order that was struck last still stands, and says more than the case's message. */
 int fault__end(void **state) {
+  if (fault__struck())
+    print_message("struck: call %u of all, of sort %d of enum fault_call\n", faults.last_nth, (int)faults.last);
   fault__clear();
   return support__end(state);
 }
@@ -96,6 +101,10 @@ int fault__verdict(fault_call call, size_t *room) {
   if (faults.counts_all && faults.made_all == faults.nth) {
     code = fault__usual(call);
     faults.struck++;
+  }
+  if (code || *room != SIZE_MAX) {
+    faults.last = call;
+    faults.last_nth = faults.made_all;
   }
   faults.made[call]++;
   faults.made_all++;

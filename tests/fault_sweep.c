@@ -36,6 +36,12 @@ static void fault__play(fault_scene scene) {
   assert_status(pier_loop_close(loop), PIER_OK);
 }
 
+/* The system's own may come and go a little later. */
+static bool fault__gave_back(void *context) {
+  const size_t *handles = context;
+  return support__handle_count() <= *handles;
+}
+
 void fault__sweep(fault_scene scene) {
   unsigned nth = 0;
   bool struck = true;
@@ -48,7 +54,7 @@ void fault__sweep(fault_scene scene) {
     struck = fault__struck() > 0;
     fault__clear();
     assert_int_equal(fault__held(), held);
-    assert_int_equal(support__handle_count(), handles);
+    support__until(NULL, fault__gave_back, &handles, "the system's handles to be closed");
   }
   print_message("%u calls failed in turn\n", nth - 1);
   assert_false(struck);
