@@ -123,7 +123,6 @@ int io__admit(struct op *op) {
     return PIER_OK;
   case OP_CONNECT:
   case OP_PIPE_ACCEPT:
-  case OP_POST:
   case OP_FOREIGN:
     break; /* not on a registered handle */
   }
