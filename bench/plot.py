@@ -91,7 +91,7 @@ def charts(path, results):
         relative(folder, "rates", "Rate, libuv = 1 (higher is better; bars: median, whiskers: least and greatest round)", results, libuv,
                  lambda s: (s.median, min(s.rates), max(s.rates)), spread=True)
         relative(folder, "processor", "Processor time per operation, the server of Wine included, libuv = 1 (lower is better)", results, libuv,
-                 lambda s: (s.cpu_us + (s.server_us or 0),))
+                 lambda s: (s.processor_us,))
     asked = "Requests to Wine's server" if results.target.windows else "System calls"
     bars(folder, "calls", f"{asked} per operation (lower is better)", "calls", results, lambda s: s.calls)
     bars(folder, "instructions", "Instructions per operation of the program itself (lower is better)", "instructions", results,

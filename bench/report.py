@@ -66,6 +66,18 @@ def means(results, backend):
     return found
 
 
+def processor_means(results, backend):
+    """The same of the processor time of an operation, turned round so that more is better: the machine's other work hardly moves it."""
+    found = {}
+    views = [measured.view(backend) for measured in results.measured]
+    for over in ("libuv", "floor"):
+        pairs = [(view[over].processor_us, view["pier"].processor_us) for view in views if "pier" in view and over in view]
+        values = [theirs / ours for theirs, ours in pairs if theirs > 0 and ours > 0]
+        if values:
+            found[f"{over}/pier"] = geometric_mean(values)
+    return found
+
+
 def aims_missed(results, backend):
     missed = []
     mean, aim = means(results, backend).get("pier/libuv"), results.target.aim_means.get(backend)
@@ -195,6 +207,8 @@ def summary(results):
         mean = means(results, backend)
         if mean:
             lines.append(f"geometric mean{label}".ljust(24) + "   ".join(f"{name} {value:.2f}" for name, value in mean.items()))
+            lines.append(f"processor time{label}".ljust(24) +
+                         "   ".join(f"{name} {value:.2f}" for name, value in processor_means(results, backend).items()))
             missed = aims_missed(results, backend)
             lines.append(f"below its aim{label}".ljust(24) + ("; ".join(missed) if missed else "none"))
     lines.append("libuv".ljust(24) + results.version)
@@ -219,6 +233,7 @@ def write_json(path, results, failures, settings):
         **settings,
         "backends": results.backends,
         "geometric_mean": {backend: means(results, backend) for backend in results.backends},
+        "geometric_mean_of_processor_time": {backend: processor_means(results, backend) for backend in results.backends},
         "below_its_aim": {backend: aims_missed(results, backend) for backend in results.backends},
         "failures": failures,
         "sizes": results.sizes,

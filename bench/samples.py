@@ -75,6 +75,11 @@ class Samples:
         nanoseconds = self._counted("server_ns")
         return None if nanoseconds is None else nanoseconds / 1e3
 
+    @property
+    def processor_us(self):
+        """What an operation costs the machine, without its kernel's own threads: the program's time, and under Wine its server's."""
+        return self.cpu_us + (self.server_us or 0)
+
     def _counted(self, name):
         return self.counters[name] / max(1, self.counted_operations) if name in self.counters else None
 

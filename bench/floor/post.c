@@ -15,11 +15,10 @@ static void pair__run(struct pair *pair, size_t mine) {
   struct floor_waker *other = pair->wakers[1 - mine];
 
   for (uint64_t i = 0; i < pair->operations / 2; i++) {
-    if (mine == 1 && i == 0) {
-      floor_waker_wait(waker, FLOOR_NO_TIMEOUT);
-    } else {
-      floor_waker_exchange(waker, other);
+    if (mine == 0 || i > 0) {
+      floor_waker_wake(other);
     }
+    floor_waker_wait(waker, FLOOR_NO_TIMEOUT);
     pair->callbacks[mine]++;
   }
   if (mine == 1) {

@@ -19,7 +19,4 @@ void floor_waker_wake(struct floor_waker *waker);
 /* Until it is woken, or the time is over. */
 void floor_waker_wait(struct floor_waker *waker, uint64_t timeout_ns);
 
-/* Wakes the other one and waits for an answer, in one system call where the system has one for it. */
-void floor_waker_exchange(struct floor_waker *mine, struct floor_waker *other);
-
 #endif

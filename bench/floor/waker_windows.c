@@ -36,8 +36,3 @@ void floor_waker_wait(struct floor_waker *waker, uint64_t timeout_ns) {
   BOOL ok = GetQueuedCompletionStatusEx(waker->port, &entry, 1, &count, timeout_ms, FALSE);
   bench_check(ok || GetLastError() == WAIT_TIMEOUT, "GetQueuedCompletionStatusEx", (long long)GetLastError());
 }
-
-void floor_waker_exchange(struct floor_waker *mine, struct floor_waker *other) {
-  floor_waker_wake(other);
-  floor_waker_wait(mine, FLOOR_NO_TIMEOUT);
-}

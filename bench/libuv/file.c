@@ -20,11 +20,25 @@ struct slot {
   char *buffer;
 };
 
+/* Natively libuv can give file operations to a ring that a thread of the kernel polls. It takes an option and a variable, for it is not trusted. */
+static void use_kernel_thread(uv_loop_t *loop) {
+#ifdef UV_LOOP_USE_IO_URING_SQPOLL
+  twin_check(uv_os_setenv("UV_USE_IO_URING", "1"), "uv_os_setenv");
+  twin_check(uv_loop_configure(loop, UV_LOOP_USE_IO_URING_SQPOLL), "uv_loop_configure");
+#else
+  (void)loop;
+  bench_check(false, "this libuv has no such option", UV_VERSION_MAJOR);
+#endif
+}
+
 static void reader__open(struct reader *reader, const struct bench_options *options, struct bench_result *result) {
   uv_fs_t request;
 
   reader->result = result;
   reader->loop = uv_default_loop();
+  if (strcmp(options->form, "sqpoll") == 0) {
+    use_kernel_thread(reader->loop);
+  }
   reader->random = options->seed;
   reader->block_bytes = options->block_bytes;
   reader->operations = options->operations;
