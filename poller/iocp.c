@@ -237,6 +237,7 @@ bool port__is_end(uint32_t code) { return error__is_end(code); }
 bool port__is_cut(uint32_t code) { return code == ERROR_MORE_DATA || code == WSAEMSGSIZE; }
 bool port__is_cancelled(uint32_t code) { return code == ERROR_OPERATION_ABORTED; }
 uint32_t port__no_memory(void) { return ERROR_NOT_ENOUGH_MEMORY; }
+uint32_t port__write_fault(void) { return ERROR_WRITE_FAULT; }
 const char *port__name(const struct poller *poller) {
   (void)poller;
   return "iocp";

@@ -321,7 +321,8 @@ void op__complete(struct op *op, uint32_t code, uint32_t bytes) {
 }
 
 struct op *op__in_kernel(struct poller *poller, pier_operation id) {
-  struct slot *slot = id__kind(id) == ID_OPERATION ? slab__at(&poller->operations, id__slot(id)) : NULL;
+  bool ours = id__kind(id) == ID_OPERATION && id__loop(id) == poller->index;
+  struct slot *slot = ours ? slab__at(&poller->operations, id__slot(id)) : NULL;
   if (!slot)
     return NULL;
   uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);

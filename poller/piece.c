@@ -43,6 +43,9 @@ static bool piece__transfer(struct op *op, const struct piece *piece) {
   op->ready.code = piece->code;
   piece__advance(op, piece->bytes);
   if (!piece->code) {
+    /* To ask again would go on for ever, and to call it a success would lose what was not written. */
+    if (!reads && asked.bytes && !piece->bytes)
+      op->ready.code = port__write_fault();
     if (reads && asked.bytes && !piece->bytes && op->handle->slot.kind == PIER_KIND_TCP)
       op__mark(op, OP_END);
     return piece__goes_on(op, piece->bytes);

@@ -138,9 +138,10 @@ void port__read_final(struct op *op, struct piece *piece);
 bool port__is_end(uint32_t code);
 bool port__is_cut(uint32_t code);
 bool port__is_cancelled(uint32_t code);
-/* The system's codes for a cancelled operation and for want of memory. */
+/* The system's codes for a cancelled operation, for want of memory, and for a write that nothing takes. */
 uint32_t port__cancelled(void);
 uint32_t port__no_memory(void);
+uint32_t port__write_fault(void);
 /* "iocp", "uring" ... */
 const char *port__name(const struct poller *poller);
 /* Has the system take what was submitted, where submitting only puts it in line. */

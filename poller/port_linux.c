@@ -165,6 +165,7 @@ bool port__is_end(uint32_t code) { return code == TRANSFER_END; }
 bool port__is_cut(uint32_t code) { return code == EMSGSIZE; }
 bool port__is_cancelled(uint32_t code) { return code == ECANCELED; }
 uint32_t port__no_memory(void) { return ENOMEM; }
+uint32_t port__write_fault(void) { return EIO; }
 uint32_t port__cancelled(void) { return ECANCELED; }
 const char *port__name(const struct poller *poller) { return poller->backend->name; }
 bool port__peer_went_away(uint32_t code) { return code == ECONNABORTED || code == EPROTO; }
