@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The two examples about ports that are not Pier's say what they have seen. Arguments: sync_over_async, foreign_iocp."""
+"""The examples about hosts with a port or a loop of their own say what they have seen. Arguments: those that this system has."""
 import os
 import sys
 
@@ -16,6 +16,15 @@ WANTED = {
         "Pier: 10 messages there and back, 1 timer",
         "the host: 5 packets posted, 1 write of its own, 0 unknown",
         "the host's port goes on working without Pier",
+    ),
+    "message_loop": (
+        "Pier: 10 messages there and back, 1 timer",
+        "the window: 5 messages of its own",
+    ),
+    "epoll_host": (
+        "Pier: 10 messages there and back, 1 timer",
+        "the host: 5 events of its own",
+        "the host's set goes on working without Pier",
     ),
 }
 
