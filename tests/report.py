@@ -106,21 +106,28 @@ def progress(line, totals_text):
         print(f"\r\033[K[{number}/{total}] {plain(name)} {result.lower()}{totals_text}", end="", flush=True)
 
 
-def chosen(build, wanted):
+def in_suite(suite):
+    return ["--suite", suite] if suite else []
+
+
+def chosen(build, wanted, suite):
     # It fails when there is nothing to list, and main says so.
-    listed = subprocess.run(["meson", "test", "-C", build, "--list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    listed = subprocess.run(["meson", "test", "-C", build, "--list", "--no-rebuild", *in_suite(suite)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                             text=True, check=False).stdout
     names = [plain(line) for line in listed.splitlines() if line.strip() and not line.startswith("ninja:")]
     return [name for name in names if wanted in name]
 
 
 def run_once(build, names, options, totals, text):
-    log = os.path.join(build, "meson-logs", "testlog.json")
+    # meson puts the wrapper's name into the log's.
+    kind = "-" + os.path.basename(options.wrapper.split()[0]) if options.wrapper else ""
+    log = os.path.join(build, "meson-logs", f"testlog{kind}.json")
     if os.path.exists(log):
         os.remove(log)
     # Stress tests go on for the given time each, so the limits grow by it.
     factor = options.slow * (1 + options.stress / 10)
-    command = ["meson", "test", "-C", build, "--no-rebuild", "--num-processes", "1", "--timeout-multiplier", str(factor)] + names
+    command = ["meson", "test", "-C", build, "--no-rebuild", "--num-processes", "1", "--timeout-multiplier", str(factor)]
+    command += (["--wrapper", options.wrapper] if options.wrapper else []) + in_suite(options.suite) + names
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace") as child:
         other = []
@@ -150,9 +157,11 @@ def main():
     parser.add_argument("--stress", type=float, default=0)
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--slow", type=float, default=1, help="how much longer than usual a program may take")
+    parser.add_argument("--suite", default="", help="only the programs of this suite of meson's")
+    parser.add_argument("--wrapper", default="", help="a command that the programs are run under")
     parser.add_argument("--totals", help="a file that gets a line with the three numbers")
     options = parser.parse_args()
-    names = chosen(options.build, options.only)
+    names = chosen(options.build, options.only, options.suite)
     if not names:
         sys.exit(f"no test has '{options.only}' in its name" if options.only else "there are no tests")
     totals = Totals()

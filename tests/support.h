@@ -116,7 +116,7 @@ const char *support__pipe_name(void);
 
 /* What the operating system does for the tests: support_win.c, support_linux.c. */
 extern const bool support__windows;
-extern const unsigned support__patience; /* how much longer than usual everything may take */
+extern unsigned support__patience; /* how much longer than usual everything may take */
 typedef struct support_thread support_thread;
 typedef struct support_event support_event;
 

@@ -15,7 +15,7 @@ const bool support__windows = true;
 #ifndef SUPPORT_PATIENCE
 #define SUPPORT_PATIENCE 1
 #endif
-const unsigned support__patience = SUPPORT_PATIENCE;
+unsigned support__patience = SUPPORT_PATIENCE;
 
 struct support_thread {
   HANDLE native;

@@ -157,7 +157,8 @@ static void running_work_is_run_to_its_end(void **state) {
   task *one = support__alloc(sizeof *one);
   one->gate = support__event_open();
   one->value = PIER_EROFS;
-  uint64_t deadline_ns = pier_deadline_in(50 * PIER_MILLISECOND);
+  /* A worker has to be there before it is up. */
+  uint64_t deadline_ns = pier_deadline_in(50 * PIER_MILLISECOND * support__patience);
   pier_operation id = submit(loop, one, deadline_ns);
   support__until_count(NULL, &one->runs, 1, "the work to run");
   assert_status(pier_cancel(id), PIER_EBUSY);

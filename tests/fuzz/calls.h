@@ -38,6 +38,7 @@ struct world {
   pier_timer timers[TIMERS_MAX];
   unsigned holds;
   pier_address server;
+  pier_address datagrams; /* where those are sent to */
   char names[NAMES][128]; /* of files and pipes, in a folder of the program's own */
 };
 
@@ -61,6 +62,7 @@ void calls__close(pier_handle handle);
 void calls__keep_native(int descriptor);
 uint64_t calls__deadline(void);
 const char *calls__name(void);
+size_t calls__length(void);
 
 /* calls_open.c: what makes handles. */
 void calls__open_pair(void);
@@ -72,6 +74,12 @@ void calls__open_pipe_client(void);
 void calls__open_file(void);
 void calls__open_file_later(void);
 void calls__open_registered(void);
+
+/* calls_datagram.c */
+void calls__open_datagrams(void);
+void calls__receive(void);
+void calls__send(void);
+void calls__set_datagrams(void);
 
 /* calls_fuzz.c: one command. */
 void calls__step(void);

@@ -135,7 +135,7 @@ const char *calls__name(void) {
   return world.names[fuzz__below(&world.input, NAMES)];
 }
 
-static size_t length_of_input(void) {
+size_t calls__length(void) {
   unsigned choice = fuzz__byte(&world.input);
   return choice < 128 ? choice % 17 : (size_t)(choice - 128) * 23;
 }
@@ -149,7 +149,7 @@ static int64_t offset_of_input(void) {
 
 static void move(bool reads) {
   pier_handle handle = calls__handle();
-  struct submit *submit = calls__submit(length_of_input(), reads);
+  struct submit *submit = calls__submit(calls__length(), reads);
   uint64_t deadline_ns = calls__deadline();
   if (!submit)
     return;
@@ -161,7 +161,7 @@ static void move(bool reads) {
 static void move_at(bool reads) {
   pier_handle handle = calls__handle();
   int64_t offset = offset_of_input();
-  struct submit *submit = calls__submit(length_of_input(), reads);
+  struct submit *submit = calls__submit(calls__length(), reads);
   uint64_t deadline_ns = calls__deadline();
   if (!submit)
     return;
@@ -175,7 +175,7 @@ static void move_parts(bool reads) {
   unsigned choice = fuzz__byte(&world.input);
   size_t count = choice % (PARTS_MAX + 1), used = 0;
   int64_t offset = offset_of_input();
-  struct submit *submit = calls__submit(length_of_input(), reads);
+  struct submit *submit = calls__submit(calls__length(), reads);
   uint64_t deadline_ns = calls__deadline();
   if (!submit)
     return;
@@ -212,7 +212,7 @@ static int work(void *context) {
 static void start(void) {
   unsigned choice = fuzz__below(&world.input, 5);
   pier_handle handle = choice < 3 ? calls__handle() : 0;
-  struct submit *submit = calls__submit(choice == 4 ? length_of_input() : 0, false);
+  struct submit *submit = calls__submit(choice == 4 ? calls__length() : 0, false);
   uint64_t deadline_ns = calls__deadline();
   if (!submit)
     return;
@@ -367,7 +367,7 @@ static void elsewhere(void) {
 }
 
 void calls__step(void) {
-  switch (fuzz__below(&world.input, 28)) {
+  switch (fuzz__below(&world.input, 32)) {
   case 0: calls__open_pair(); break;
   case 1: calls__open_server(); break;
   case 2: calls__open_client(); break;
@@ -392,6 +392,10 @@ void calls__step(void) {
   case 23: case 24: run(); break;
   case 25: look(); break;
   case 26: (fuzz__byte(&world.input) % 2 ? hold : drop_native)(); break;
+  case 27: calls__open_datagrams(); break;
+  case 28: calls__receive(); break;
+  case 29: calls__send(); break;
+  case 30: calls__set_datagrams(); break;
   default: elsewhere();
   }
 }
