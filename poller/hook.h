@@ -10,6 +10,7 @@
 
 struct op;
 struct posts;
+struct timers;
 
 /* What a test sets; null: nothing happens. */
 struct hooks {
@@ -19,6 +20,7 @@ struct hooks {
   bool (*control)(uint32_t code, bool on); /* a socket of ours is to be switched; true: the system is to refuse it */
   void (*post_coming)(struct posts *posts);  /* a thread that posts has looked for a segment, and has no place in it yet */
   void (*post_claimed)(struct posts *posts); /* it has a place, and nobody can see the post there yet */
+  void (*timer_taken)(struct timers *timers); /* a thread has a timer to run, and has not looked yet whether it still is to */
 };
 extern PIER_API struct hooks pier_hooks;
 

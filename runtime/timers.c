@@ -1,4 +1,5 @@
 #include "timers.h"
+#include "hook.h"
 #include "loop.h"
 
 /* The lower half of a timer's word; written under the lock. */
@@ -251,16 +252,16 @@ static void timers__ran(struct timers *timers, struct timer *timer) {
 }
 
 /* What to do with a timer whose turn has come. */
-enum timer_turn { TIMER_TURN_SKIP, TIMER_TURN_ONCE, TIMER_TURN_REPEAT };
+enum timer_turn { TIMER_TURN_DROP, TIMER_TURN_MOVE, TIMER_TURN_ONCE, TIMER_TURN_REPEAT };
 
 static enum timer_turn timers__begin(struct timers *timers, struct timer *timer) {
   if (timer__is(timer, TIMER_STOPPED)) {
     timers__stay_away(timers, timer);
-    return TIMER_TURN_SKIP;
+    return TIMER_TURN_DROP;
   }
   if (timer__is(timer, TIMER_MOVED)) {
     timers__come_back(timers, timer);
-    return TIMER_TURN_SKIP;
+    return TIMER_TURN_MOVE;
   }
   atomic_store_explicit(&timers->fired, atomic_load_explicit(&timers->fired, memory_order_relaxed) + 1, memory_order_relaxed);
   if (timer->period_ns) {
@@ -273,13 +274,16 @@ static enum timer_turn timers__begin(struct timers *timers, struct timer *timer)
 
 void timers__run(struct timers *timers, struct ready *ready, pier_loop *loop) {
   struct timer *timer = (struct timer *)(void *)((char *)ready - offsetof(struct timer, ready));
+  HOOK(timer_taken, timers);
   mutex__lock(&timers->lock);
   pier_timer id = timers__id(timers, timer);
   pier_timer_callback callback = timer->callback;
   void *context = timer->context;
   enum timer_turn turn = timers__begin(timers, timer);
   mutex__unlock(&timers->lock);
-  if (turn == TIMER_TURN_SKIP)
+  if (turn == TIMER_TURN_MOVE)
+    poller__tell(timers->poller); /* who waits on the port does so without knowing of it */
+  if (turn == TIMER_TURN_DROP || turn == TIMER_TURN_MOVE)
     return;
   callback(loop, id, context);
   if (turn == TIMER_TURN_REPEAT)

@@ -117,11 +117,60 @@ static void b33_a_deadline_inside_the_submit(void **state) {
   support__close(loop);
 }
 
+/* ---- Timers ---- */
+
+static struct holdup {
+  support_event *taken, *go;
+  atomic_uint calls;
+} holdup;
+
+static void hold_up(struct timers *timers) {
+  (void)timers;
+  if (atomic_fetch_add(&holdup.calls, 1) == 0) {
+    support__event_set(holdup.taken);
+    support__event_wait(holdup.go, 10 * PIER_SECOND);
+  }
+}
+
+static void count_timer(pier_loop *loop, pier_timer timer, void *context) {
+  (void)loop;
+  (void)timer;
+  support__count(context);
+}
+
+static bool loop_sleeps(void *context) {
+  return atomic_load(&loop__poller(context)->inbox.state) == INBOX_ASLEEP;
+}
+
+/* One thread has a timer to run and another waits on the port without end, when the timer is moved: it fires at its new time. */
+static void a_timer_that_is_moved_on_its_way_wakes_who_waits(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  atomic_uint *fired = support__alloc(sizeof *fired);
+  atomic_store(&holdup.calls, 0);
+  holdup.taken = support__event_open();
+  holdup.go = support__event_open();
+  pier_hooks = (struct hooks){.timer_taken = hold_up};
+  pier_timer timer = pier_timer_start(loop, 0, 0, count_timer, fired);
+  assert_true(timer != 0);
+  assert_true(support__event_wait(holdup.taken, 10 * PIER_SECOND));
+  support__until(NULL, loop_sleeps, loop, "another thread that waits on the port");
+  assert_status(pier_timer_restart(timer, 5 * PIER_MILLISECOND), PIER_OK);
+  support__event_set(holdup.go);
+  support__until_count(loop, fired, 1, "the timer that was moved");
+  assert_int_equal(atomic_load(&holdup.calls), 2);
+  pier_hooks = (struct hooks){0};
+  support__close(loop);
+  support__event_close(holdup.taken);
+  support__event_close(holdup.go);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(b31_a_cancel_inside_the_submit),     SUPPORT_TEST_POOL(b31_a_cancel_inside_the_submit),
       SUPPORT_TEST(b34_a_close_inside_the_submit),      SUPPORT_TEST_POOL(b34_a_close_inside_the_submit),
       SUPPORT_TEST_POOL(b33_a_deadline_inside_the_submit),
+      SUPPORT_TEST_POOL(a_timer_that_is_moved_on_its_way_wakes_who_waits),
   };
   return support__main(argc, argv, "handshake", tests, sizeof tests / sizeof tests[0]);
 }

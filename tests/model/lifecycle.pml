@@ -43,7 +43,7 @@ bool has_called[SUBMITS];
 byte closes, closed;
 byte id_slot = NONE, id_generation; /* of the first submit: what a canceller and a deadline were given */
 
-inline slab__release(s) {
+inline slot__end(s) {
   atomic {
     assert(at[s] != PENDING); /* the kernel may write there */
     assert(parties[s] == 0 && !slot_free[s] && !in_call[s]);
@@ -468,7 +468,7 @@ end:
         handle__leave()
      :: else
      fi;
-     slab__release(s)
+     slot__end(s)
   :: due?READY_CLOSE(s) ->
      atomic {
        assert(s == h_generation && h_flights == 0 && closed == s);
