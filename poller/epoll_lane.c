@@ -4,6 +4,7 @@
    Readiness is edge-triggered, so that in the steady state a handle costs no call but its transfers: a handle is remembered as
    ready until a call says otherwise. A stream that gave less than it was asked for is empty, which saves the call that would
    say so; any byte that comes later is an edge of its own. */
+#include "datagram.h"
 #include "epoll.h"
 #include "transfer.h"
 
@@ -15,6 +16,8 @@ static const uint32_t lane_ready[2] = {WATCH_READ, WATCH_WRITE};
 /* Makes the calls of one operation until it is through (true, and settled) or would have to wait. Under the lock. */
 static bool epoll__serve(struct handle *handle, struct op *op, unsigned lane) {
   struct piece piece = {0, 0};
+  if (op__is(op, OP_SETTLED)) /* ahead of its turn */
+    return true;
   for (;;) {
     enum transfer outcome = transfer__try(op, &piece);
     if (outcome == TRANSFER_WAITS) {
@@ -70,10 +73,13 @@ enum port_start epoll__submit(struct op *op, struct piece *piece) {
 /* Serves a lane as far as it goes. Who is through goes behind `done`. */
 static void epoll__run_lane(struct handle *handle, unsigned lane, struct ready_list *done) {
   struct ready_list *waiting = &handle->lanes[lane].waiting;
-  while (waiting->first && (handle->watch & lane_ready[lane])) {
+  bool datagrams = lane == 0 && handle->slot.kind == PIER_KIND_UDP;
+  while (waiting->first && ((handle->watch & lane_ready[lane]) || op__is(op__of_ready(waiting->first), OP_SETTLED))) {
     if (!epoll__serve(handle, op__of_ready(waiting->first), lane))
       return;
     ready_list__append(done, ready_list__take(waiting));
+    if (datagrams && (handle->watch & WATCH_READ) && !datagram__serve_ahead(handle))
+      handle->watch &= ~(uint32_t)WATCH_READ;
   }
 }
 

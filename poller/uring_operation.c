@@ -1,5 +1,6 @@
 /* Operations on io_uring. A stream has one call of each direction in the kernel at a time, the others wait in its lane: the kernel
    keeps no order among several. Files have as many as there are. */
+#include "datagram.h"
 #include "transfer.h"
 #include "uring.h"
 
@@ -26,6 +27,8 @@ static struct op *uring__leave_lane(struct op *op) {
   struct mutex *lock = port_common__lock(op->handle);
   struct lane *lane = &op->handle->lanes[port__lane(op)];
   mutex__lock(lock);
+  if (lane == &op->handle->lanes[0] && op->handle->slot.kind == PIER_KIND_UDP)
+    op->handle->drained = !datagram__serve_ahead(op->handle);
   struct ready *ready = ready_list__take(&lane->waiting);
   lane->current = ready ? op__of_ready(ready) : NULL;
   mutex__unlock(lock);
@@ -43,8 +46,11 @@ static bool uring__ask(struct op *op) {
 /* The first call of an operation. False: it is settled. */
 static bool uring__begin(struct op *op) {
   bool ours = uring__is_ours(op);
+  if (op__is(op, OP_SETTLED)) /* ahead of its turn */
+    return false;
   op->system[URING_PHASE] = ours ? URING_POLL : URING_CALL;
-  return !(ours && uring__try(op)) && uring__ask(op);
+  bool empty = op->slot.kind == OP_READ && op->handle->slot.kind == PIER_KIND_UDP && op->handle->drained;
+  return !(ours && !empty && uring__try(op)) && uring__ask(op);
 }
 
 /* It is settled. The next one in its lane begins, and if that ends at once, the one behind it, and so on. */

@@ -25,6 +25,7 @@ struct bench_options {
   uint64_t connections;
   uint64_t depth;
   uint64_t threads;
+  uint64_t receives;            /* in flight at once, where a side can have several */
   uint64_t repeats;             /* times the work is done between begin and end */
   uint64_t files;               /* how many small files there are: path, and after it their number */
   uint64_t block_bytes;

@@ -25,6 +25,7 @@ static void options_read(int argc, char **argv, struct bench_options *to) {
       {"--depth", NULL, &to->depth},
       {"--threads", NULL, &to->threads},
       {"--repeats", NULL, &to->repeats},
+      {"--receives", NULL, &to->receives},
       {"--files", NULL, &to->files},
       {"--block", NULL, &to->block_bytes},
       {"--gate", NULL, &to->gate},

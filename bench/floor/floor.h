@@ -20,6 +20,7 @@ int floor_pipe_foreign(const struct bench_options *options, struct bench_result 
 int floor_file_write(const struct bench_options *options, struct bench_result *result);
 int floor_file_open(const struct bench_options *options, struct bench_result *result);
 int floor_work(const struct bench_options *options, struct bench_result *result);
+int floor_udp_pump(const struct bench_options *options, struct bench_result *result);
 int floor_sizes(const struct bench_options *options, struct bench_result *result);
 
 #endif

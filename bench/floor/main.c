@@ -18,6 +18,7 @@ const struct bench_workload bench_workloads[] = {
     {"pipe_foreign", floor_pipe_foreign},
     {"file_write", floor_file_write},
     {"file_open", floor_file_open},
+    {"udp_pump", floor_udp_pump},
     {"work", floor_work},
     {"sizes", floor_sizes},
     {NULL, NULL},

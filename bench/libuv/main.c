@@ -20,6 +20,7 @@ const struct bench_workload bench_workloads[] = {
     {"sync_read", twin_sync_read},
     {"post_pair", twin_post_pair},
     {"post_flood", twin_post_flood},
+    {"udp_pump", twin_udp_pump},
     {"work", twin_work},
     {"timers", twin_timers},
     {"sizes", twin_sizes},

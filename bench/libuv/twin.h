@@ -22,6 +22,7 @@ int twin_sync_read(const struct bench_options *options, struct bench_result *res
 int twin_post_pair(const struct bench_options *options, struct bench_result *result);
 int twin_post_flood(const struct bench_options *options, struct bench_result *result);
 int twin_work(const struct bench_options *options, struct bench_result *result);
+int twin_udp_pump(const struct bench_options *options, struct bench_result *result);
 int twin_timers(const struct bench_options *options, struct bench_result *result);
 int twin_sizes(const struct bench_options *options, struct bench_result *result);
 int twin_version(const struct bench_options *options, struct bench_result *result);

@@ -18,6 +18,7 @@ const struct bench_workload bench_workloads[] = {
     {"sync_read", side_sync_read},
     {"post_pair", side_post_pair},
     {"post_flood", side_post_flood},
+    {"udp_pump", side_udp_pump},
     {"work", side_work},
     {"timers", side_timers},
     {"sizes", side_sizes},

@@ -22,6 +22,7 @@ int side_sync_read(const struct bench_options *options, struct bench_result *res
 int side_post_pair(const struct bench_options *options, struct bench_result *result);
 int side_post_flood(const struct bench_options *options, struct bench_result *result);
 int side_work(const struct bench_options *options, struct bench_result *result);
+int side_udp_pump(const struct bench_options *options, struct bench_result *result);
 int side_timers(const struct bench_options *options, struct bench_result *result);
 int side_sizes(const struct bench_options *options, struct bench_result *result);
 
