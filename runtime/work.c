@@ -74,6 +74,16 @@ static struct ready *workers__take(struct workers *workers) {
   return NULL;
 }
 
+/* Under the lock: one that is called then waits for it, and does not take the processor from a thread that has more to submit. One
+   sleeper at a time is called, and calls the next one when it has taken something and there is more. So a row of submits costs one
+   call, and all workers get to work all the same. */
+static void workers__call(struct workers *workers) {
+  if (workers->queued == 0 || workers->idle == 0 || workers->called)
+    return;
+  workers->called = true;
+  condition__signal(&workers->work_came);
+}
+
 /* Waits for the next piece of work; null when the loop closes. */
 static struct op *worker__next(struct worker *worker) {
   struct workers *workers = worker->workers;
@@ -84,11 +94,13 @@ static struct op *worker__next(struct worker *worker) {
     workers->idle++;
     condition__wait(&workers->work_came, &workers->lock);
     workers->idle--;
+    workers->called = false;
   }
   if (ready) {
     workers->queued--;
     worker->op = op__of_ready(ready);
     worker->op->slot.flags = WORK_RUNNING;
+    workers__call(workers);
   }
   mutex__unlock(&workers->lock);
   return worker->op;
@@ -130,13 +142,14 @@ void workers__submit(struct poller *poller, struct op *op) {
       workers->queued--;
       op->slot.flags = WORK_RUNNING;
     }
+    workers__call(workers);
   } else {
     op->slot.flags = WORK_RUNNING;
   }
   mutex__unlock(&workers->lock);
   if (runs)
-    condition__signal(&workers->work_came);
-  else if (must_run)
+    return;
+  if (must_run)
     worker__run(op); /* no worker can be had: this thread has to wait itself */
   else
     op__complete(op, op__asked_to_end(op) ? port__cancelled() : port__no_memory(), 0);

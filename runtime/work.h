@@ -14,6 +14,7 @@ struct workers {
   uint32_t started;
   uint32_t idle;
   uint32_t queued;
+  bool called; /* a sleeper is on its way */
   bool stopping;
 };
 

@@ -111,6 +111,31 @@ static void not_more_than_workers_max_run_at_once(void **state) {
   support__close(loop);
 }
 
+/* Workers that sleep are all called for a row of items, though the submits call only the first of them: each round's items wait for
+ * one another. */
+static void sleeping_workers_are_all_called(void **state) {
+  (void)state;
+  enum { WORKERS = 3, ROUNDS = 200 };
+  pier_loop *loop = open_with_workers(WORKERS);
+  for (int round = 0; round < ROUNDS; round++) {
+    atomic_uint *inside = support__alloc(sizeof *inside), *most = support__alloc(sizeof *most);
+    support_event *gate = support__event_open();
+    task *tasks = support__alloc(WORKERS * sizeof *tasks);
+    for (int i = 0; i < WORKERS; i++) {
+      tasks[i].gate = gate;
+      tasks[i].inside = inside;
+      tasks[i].most_inside = most;
+      submit(loop, &tasks[i], PIER_NO_DEADLINE);
+    }
+    support__until_count(NULL, inside, WORKERS, "all workers to be busy");
+    support__event_set(gate);
+    for (int i = 0; i < WORKERS; i++)
+      await_status(loop, &tasks[i].outcome, PIER_OK);
+    support__event_close(gate);
+  }
+  support__close(loop);
+}
+
 /* Work that waits in line and is cancelled is called back at once, while the worker is still busy, and is never run. */
 static void cancelled_work_in_line_is_never_run(void **state) {
   (void)state;
@@ -319,6 +344,8 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(the_callback_waits_for_the_loop),
       SUPPORT_TEST(not_more_than_workers_max_run_at_once),
       SUPPORT_TEST_POOL(not_more_than_workers_max_run_at_once),
+      SUPPORT_TEST(sleeping_workers_are_all_called),
+      SUPPORT_TEST_POOL(sleeping_workers_are_all_called),
       SUPPORT_TEST(cancelled_work_in_line_is_never_run),
       SUPPORT_TEST_POOL(cancelled_work_in_line_is_never_run),
       SUPPORT_TEST(the_deadline_holds_in_line),

@@ -18,6 +18,7 @@ struct floor_crew {
   struct list wanted;
   struct list done;
   unsigned asleep;
+  bool called; /* a sleeper is on its way */
   bool closing;
   uint64_t in_flight; /* known to the opener alone */
   void *threads[THREADS];
@@ -34,12 +35,21 @@ static void list__append(struct list *list, struct floor_job *job) {
   list->last = &job->next;
 }
 
+/* With the lock taken, so that who is called does not take the processor before there is more to do. One at a time: he calls the next. */
+static void crew__call(struct floor_crew *crew) {
+  if (crew->wanted.first != NULL && crew->asleep > 0 && !crew->called) {
+    crew->called = true;
+    floor_lock_wake_one(crew->lock);
+  }
+}
+
 /* With the lock taken; null when there is nothing more to do. */
 static struct floor_job *crew__next(struct floor_crew *crew) {
   while (crew->wanted.first == NULL && !crew->closing) {
     crew->asleep++;
     floor_lock_sleep(crew->lock);
     crew->asleep--;
+    crew->called = false;
   }
   struct floor_job *job = crew->wanted.first;
   if (job != NULL) {
@@ -47,6 +57,7 @@ static struct floor_job *crew__next(struct floor_crew *crew) {
     if (job->next == NULL) {
       list__empty(&crew->wanted);
     }
+    crew__call(crew);
   }
   return job;
 }
@@ -101,11 +112,8 @@ void floor_crew_start(struct floor_crew *crew, struct floor_job *job) {
   crew->in_flight++;
   floor_lock_take(crew->lock);
   list__append(&crew->wanted, job);
-  bool wanted = crew->asleep > 0;
+  crew__call(crew);
   floor_lock_give(crew->lock);
-  if (wanted) {
-    floor_lock_wake_one(crew->lock);
-  }
 }
 
 static struct floor_job *crew__take_done(struct floor_crew *crew) {
