@@ -6,6 +6,7 @@
    say so; any byte that comes later is an edge of its own. */
 #include "datagram.h"
 #include "epoll.h"
+#include "gather.h"
 #include "transfer.h"
 
 #include <errno.h>
@@ -75,6 +76,11 @@ static void epoll__run_lane(struct handle *handle, unsigned lane, struct ready_l
   struct ready_list *waiting = &handle->lanes[lane].waiting;
   bool datagrams = lane == 0 && handle->slot.kind == PIER_KIND_UDP;
   while (waiting->first && ((handle->watch & lane_ready[lane]) || op__is(op__of_ready(waiting->first), OP_SETTLED))) {
+    enum gather together = gather__write(handle, waiting, done);
+    if (together == GATHER_FULL)
+      handle->watch &= ~lane_ready[lane];
+    if (together != GATHER_NOTHING)
+      continue;
     if (!epoll__serve(handle, op__of_ready(waiting->first), lane))
       return;
     ready_list__append(done, ready_list__take(waiting));

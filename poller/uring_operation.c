@@ -1,6 +1,7 @@
 /* Operations on io_uring. A stream has one call of each direction in the kernel at a time, the others wait in its lane: the kernel
    keeps no order among several. Files have as many as there are. */
 #include "datagram.h"
+#include "gather.h"
 #include "transfer.h"
 #include "uring.h"
 
@@ -20,8 +21,8 @@ static bool uring__try(struct op *op) {
   return false;
 }
 
-/* Its place in the lane goes to the next one. */
-static struct op *uring__leave_lane(struct op *op) {
+/* Its place in the lane goes to the next one. Writes that can go out at once and together do so before, and stand in `done`. */
+static struct op *uring__leave_lane(struct op *op, struct ready_list *done) {
   if (!uring__has_lanes(op))
     return NULL;
   struct mutex *lock = port_common__lock(op->handle);
@@ -29,6 +30,8 @@ static struct op *uring__leave_lane(struct op *op) {
   mutex__lock(lock);
   if (lane == &op->handle->lanes[0] && op->handle->slot.kind == PIER_KIND_UDP)
     op->handle->drained = !datagram__serve_ahead(op->handle);
+  while (gather__write(op->handle, &lane->waiting, done) == GATHER_DONE)
+    continue;
   struct ready *ready = ready_list__take(&lane->waiting);
   lane->current = ready ? op__of_ready(ready) : NULL;
   mutex__unlock(lock);
@@ -56,8 +59,11 @@ static bool uring__begin(struct op *op) {
 /* It is settled. The next one in its lane begins, and if that ends at once, the one behind it, and so on. */
 static void uring__finish(struct op *op) {
   while (op) {
-    struct op *next = uring__leave_lane(op);
+    struct ready_list done = {NULL, NULL};
+    struct op *next = uring__leave_lane(op, &done);
     op__complete(op, 0, 0);
+    for (struct ready *ready; (ready = ready_list__take(&done));)
+      op__complete(op__of_ready(ready), 0, 0);
     op = next && !uring__begin(next) ? next : NULL;
   }
 }
