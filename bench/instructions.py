@@ -17,7 +17,7 @@ class Simulator:
                 f"--callgrind-out-file={self.folder.name}/out"]
 
     def instructions(self):
-        """The first dump is the measured part; what follows it is the program's ending."""
+        """The first dump is the measured part; what follows it is the program's ending. None: there is no such dump."""
         dump = pathlib.Path(self.folder.name) / "out.1"
         found = re.search(r"^(?:totals|summary): (\d+)", dump.read_text(encoding="utf-8", errors="replace"), re.M) if dump.exists() else None
         self.folder.cleanup()

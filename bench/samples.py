@@ -51,7 +51,7 @@ class Samples:
         self.counted_operations = server["operations"]
 
     def simulate(self, server, instructions):
-        self.instructions = instructions / self._operations(server)
+        self.instructions = None if instructions is None else instructions / self._operations(server)
 
     @property
     def median(self):

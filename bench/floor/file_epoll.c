@@ -12,14 +12,15 @@ void reader__run(struct reader *reader) {
 
   bench_begin(reader->result);
   for (uint64_t i = 0; i < reader->operations; i++) {
-    struct iovec part = {.iov_base = reader->buffers, .iov_len = reader->block_bytes};
+    size_t slot = (size_t)(i % reader->depth); /* as many buffers as the others have in flight: one would stay in the processor's first cache */
+    struct iovec part = {.iov_base = reader__buffer(reader, slot), .iov_len = reader->block_bytes};
     int64_t offset = reader__aim(reader);
     ssize_t bytes = preadv2(reader->file, &part, 1, offset, RWF_NOWAIT);
     if (bytes < 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) {
       waited++;
-      bytes = pread(reader->file, reader->buffers, reader->block_bytes, offset);
+      bytes = pread(reader->file, part.iov_base, part.iov_len, offset);
     }
-    reader__count(reader, 0, bytes);
+    reader__count(reader, slot, bytes);
   }
   bench_end(reader->result);
   bench_extra(reader->result, "waited", (double)waited);
