@@ -6,6 +6,7 @@
    not here: op__hold_more   io_uring's cancel request is a canceller like any other
    not here: op__hold_in_kernel  who looks at a signalled event: as op__hold
    not here: slab__grow      slots that nobody has seen yet
+   not here: slot__end       the step that slab__release makes
 
    Every run ends, for submits are counted. So "never" is an error at the end, where nobody can move any more. A pending call
    ends by itself or, where it is stuck, only when its end is asked for.
