@@ -58,8 +58,7 @@ static bool piece__transfer(struct op *op, const struct piece *piece) {
   if (reads && port__is_cut(piece->code)) {
     if (!asked.bytes)
       op->ready.code = 0; /* a read of nothing that found a message: nothing was cut */
-    /* The message goes on in the next part; a datagram was given all parts at once, and what did not fit is gone. */
-    return asked.bytes && op->as.data.part < op->as.data.count && op->handle->slot.kind != PIER_KIND_UDP;
+    return asked.bytes && op->as.data.part < op->as.data.count; /* the message goes on in the next part */
   }
   return false;
 }

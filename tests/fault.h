@@ -35,7 +35,7 @@ typedef enum fault_call {
   FAULT_SHUTDOWN,
   FAULT_ACCEPT, /* accept, ConnectNamedPipe */
   FAULT_CONNECT,
-  FAULT_RECEIVE, /* recv, recvmsg, WSARecv */
+  FAULT_RECEIVE, /* recv, recvmsg, recvmmsg, WSARecv */
   FAULT_SEND,
   FAULT_READ, /* read and its relatives */
   FAULT_WRITE,

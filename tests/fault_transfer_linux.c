@@ -61,6 +61,11 @@ ssize_t faulty_recvmsg(int descriptor, struct msghdr *header, int flags) {
   return received;
 }
 
+int faulty_recvmmsg(int descriptor, struct mmsghdr *headers, unsigned count, int flags, struct timespec *timeout) {
+  size_t length = SIZE_MAX;
+  return fault__moves(FAULT_RECEIVE, &length) ? recvmmsg(descriptor, headers, count, flags, timeout) : -1;
+}
+
 ssize_t faulty_sendmsg(int descriptor, const struct msghdr *header, int flags) {
   struct iovec cut[PARTS_MAX];
   struct msghdr shorter = *header;
