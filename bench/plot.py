@@ -40,7 +40,7 @@ def draw(folder, name, title, ylabel, columns, rows, spread=False, line_at=None,
     data = "$data << EOD\n" + "\n".join(
         " ".join(['"' + label + '"'] + [" ".join(f"{v:.6g}" for v in (cell if spread else (cell,))) for cell in values])
         for label, values in rows) + "\nEOD\n"
-    script = HEAD.format(width=260 + 30 * len(columns) * len(rows), height=460, output=folder / f"{name}.svg", title=title, ylabel=ylabel,
+    script = HEAD.format(width=max(700, 260 + (20 + 14 * len(columns)) * len(rows)), height=460, output=folder / f"{name}.svg", title=title, ylabel=ylabel,
                          style="errorbars lw 1.2" if spread else "clustered", least=10 if log else 0)
     if log:
         script += "set logscale y\n"
