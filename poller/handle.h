@@ -60,7 +60,7 @@ struct handle {
   _Atomic int32_t pending[2];  /* ordered handles: reads and writes that the kernel has; for a moment off by those in hand */
 #ifndef _WIN32
   int32_t watched;             /* the descriptor in the poller's set: a duplicate where somebody has put it there himself */
-  bool drained;                /* io_uring, the current reader's: the last receive has left nothing */
+  _Atomic uint8_t hint;        /* io_uring: what the last calls have taught (enum uring_hint) */
 #endif
   _Atomic(struct op *) parked; /* a shutdown that waits for the writes before it */
   pier_packet_callback on_foreign;

@@ -110,7 +110,7 @@ void port__init_handle(struct handle *handle) {
   handle->lanes[0] = handle->lanes[1] = (struct lane){0};
   handle->watch = 0;
   handle->watched = (int32_t)handle->native;
-  handle->drained = false;
+  atomic_init(&handle->hint, 0);
 }
 
 /* What has to wait here waits in the lanes, with the kernel's party still in it. */

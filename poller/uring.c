@@ -62,6 +62,15 @@ static void uring__close_rings(struct uring *uring) {
   free(uring);
 }
 
+/* Before anybody drives the loop, a host may wait for its descriptor. */
+static void uring__arm(struct poller *poller) {
+  struct turn turn;
+  turn__begin(&turn, poller);
+  uring__push_wake(poller);
+  uring__flush(poller);
+  turn__end(&turn);
+}
+
 static int uring__open(struct poller *poller, uint32_t threads) {
   uint32_t count = threads ? threads : 1;
   struct uring *uring = calloc(1, sizeof *uring + count * sizeof uring->rings[0]);
@@ -80,6 +89,8 @@ static int uring__open(struct poller *poller, uint32_t threads) {
   poller->seats = threads;
   poller->system = uring;
   poller->port = (uintptr_t)uring->rings[0].ring.ring_fd;
+  if (!threads)
+    uring__arm(poller);
   return PIER_OK;
 }
 

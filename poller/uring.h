@@ -45,6 +45,15 @@ enum { URING_PHASE = 1, URING_LINK = 2, URING_HANDED = 3 };
 /* What the kernel has of an operation: its call, or a poll after which the call is made. */
 enum { URING_CALL = 0, URING_POLL = 1 };
 
+/* In handle->hint. Of a stream: what is to be expected of the next receive. Of a file: whether a read is tried at once; what is above the
+   last one counts those that are not. */
+enum uring_hint { HINT_NONE = 0, HINT_EMPTY = 1, HINT_MORE = 2, HINT_NEVER = 1, HINT_CACHED = 2 };
+
+static inline unsigned uring__hint(const struct handle *handle) {
+  return atomic_load_explicit(&((struct handle *)handle)->hint, memory_order_relaxed);
+}
+static inline void uring__learn(struct handle *handle, unsigned hint) { atomic_store_explicit(&handle->hint, (uint8_t)hint, memory_order_relaxed); }
+
 static inline struct uring *uring__of(struct poller *poller) { return poller->system; }
 
 static inline uint32_t uring__seat(const struct handle *handle) {
@@ -88,6 +97,17 @@ void uring__cancel(struct op *op);
 bool uring__cancel_all(struct handle *handle);
 /* A completion of the kernel's; false if none of our operations stands behind it. */
 bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32_t flags);
+
+/* uring_at_once.c: calls that are made inside the submit, because they are likely to end there and cost less than by way of the ring. */
+
+/* Whether a stream's operation is worth it. */
+bool uring__goes_at_once(const struct op *op);
+/* Makes the operation's calls here and now, as far as that goes without waiting. True: it is settled. */
+bool uring__try(struct op *op);
+/* The same as uring__try() for a file. */
+bool uring__try_file(struct op *op);
+/* What a receive from the ring has taught. */
+void uring__received(struct op *op, int32_t result, uint32_t flags);
 
 /* uring_call.c: the calls, one per operation code. */
 void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *header);

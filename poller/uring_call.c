@@ -43,7 +43,7 @@ static void uring__fill_data(struct io_uring_sqe *entry, struct op *op, struct m
     else
       io_uring_prep_recv(entry, descriptor, piece.base, piece.bytes, (int)flags);
     /* A call that would find nothing is spared. */
-    if (!writes && handle->drained)
+    if (!writes && uring__hint(handle) == HINT_EMPTY)
       entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
     return;
   }

@@ -12,15 +12,6 @@ static bool uring__is_ours(const struct op *op) {
   return transfer__is_particular(op) || (op->slot.kind == OP_READ && uring__has_lanes(op) && !op__piece(op).bytes);
 }
 
-/* Makes the operation's calls here and now, as far as that goes without waiting. True: it is settled. */
-static bool uring__try(struct op *op) {
-  struct piece piece = {0, 0};
-  while (transfer__try(op, &piece) != TRANSFER_WAITS)
-    if (!op__progress(op, &piece))
-      return true;
-  return false;
-}
-
 /* Its place in the lane goes to the next one. Writes that can go out at once and together do so before, and stand in `done`. */
 static struct op *uring__leave_lane(struct op *op, struct ready_list *done) {
   if (!uring__has_lanes(op))
@@ -29,7 +20,7 @@ static struct op *uring__leave_lane(struct op *op, struct ready_list *done) {
   struct lane *lane = &op->handle->lanes[port__lane(op)];
   mutex__lock(lock);
   if (lane == &op->handle->lanes[0] && op->handle->slot.kind == PIER_KIND_UDP)
-    op->handle->drained = !datagram__serve_ahead(op->handle);
+    uring__learn(op->handle, datagram__serve_ahead(op->handle) ? HINT_NONE : HINT_EMPTY);
   while (gather__write(op->handle, &lane->waiting, done) == GATHER_DONE)
     continue;
   struct ready *ready = ready_list__take(&lane->waiting);
@@ -52,7 +43,7 @@ static bool uring__begin(struct op *op) {
   if (op__is(op, OP_SETTLED)) /* ahead of its turn */
     return false;
   op->system[URING_PHASE] = ours ? URING_POLL : URING_CALL;
-  bool empty = op->slot.kind == OP_READ && op->handle->slot.kind == PIER_KIND_UDP && op->handle->drained;
+  bool empty = op->slot.kind == OP_READ && op->handle->slot.kind == PIER_KIND_UDP && uring__hint(op->handle) == HINT_EMPTY;
   return !(ours && !empty && uring__try(op)) && uring__ask(op);
 }
 
@@ -77,9 +68,6 @@ void uring__launch(struct op *op) {
 
 /* What came of entering a lane. */
 enum uring_lane { LANE_OURS, LANE_TAKEN, LANE_DONE };
-
-/* A socket mostly has room: send() is cheaper than a submission of its own, and the callback comes without another look. */
-static bool uring__goes_at_once(const struct op *op) { return op->slot.kind == OP_WRITE && (op->handle->slot.flags & HANDLE_SOCKET); }
 
 /* From outside, what can be had at once is taken at once: it spares waking the loop for the launch, and what was there when the
    operation was submitted is what it gets. */
@@ -109,6 +97,8 @@ enum port_start uring__submit(struct op *op, struct piece *piece) {
   case LANE_TAKEN:
     break;
   case LANE_OURS:
+    if (uring__try_file(op))
+      return PORT_DONE;
     if (inside)
       uring__launch(op);
     else
@@ -175,8 +165,8 @@ bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32
   struct piece piece;
   if (!op)
     return false;
-  if (op->slot.kind == OP_READ && uring__has_lanes(op))
-    op->handle->drained = result > 0 && !(flags & IORING_CQE_F_SOCK_NONEMPTY);
+  if (op->slot.kind == OP_READ && uring__has_lanes(op) && op->system[URING_PHASE] == URING_CALL)
+    uring__received(op, result, flags);
   bool goes_on = !uring__outcome(op, result, &piece) ? uring__ask(op) : op__progress(op, &piece) && uring__begin(op);
   if (!goes_on)
     uring__finish(op);

@@ -1,0 +1,72 @@
+/* Calls that are made inside the submit: a plain call costs less than a submission and a completion, as long as it does not wait. */
+#include "transfer.h"
+#include "uring.h"
+
+#include <fcntl.h>
+
+/* So many reads of a file go to the ring when one has found that the system would have had to wait for the disk. */
+#define FILE_PATIENCE 32u
+
+/* ---- Streams ---- */
+
+/* A socket mostly has room; but of several writes that are submitted one after the other only the first goes at once, and the rest
+   goes out together (gather.h). To receive from it is worth it when there is something left of the last time. */
+bool uring__goes_at_once(const struct op *op) {
+  struct handle *handle = op->handle;
+  if (!(handle->slot.flags & HANDLE_SOCKET))
+    return false;
+  if (op->slot.kind == OP_WRITE)
+    return atomic_load_explicit(&handle->pending[1], memory_order_relaxed) <= 1;
+  return uring__hint(handle) == HINT_MORE;
+}
+
+bool uring__try(struct op *op) {
+  struct piece piece = {0, 0};
+  bool receives = op->slot.kind == OP_READ;
+  for (;;) {
+    enum transfer outcome = transfer__try(op, &piece);
+    if (receives && outcome != TRANSFER_DONE)
+      uring__learn(op->handle, HINT_EMPTY);
+    if (outcome == TRANSFER_WAITS)
+      return false;
+    if (!op__progress(op, &piece))
+      return true;
+  }
+}
+
+void uring__received(struct op *op, int32_t result, uint32_t flags) {
+  bool more = result > 0 && ((flags & IORING_CQE_F_SOCK_NONEMPTY) || (uint32_t)result == op__piece(op).bytes);
+  uring__learn(op->handle, more ? HINT_MORE : result > 0 ? HINT_EMPTY : HINT_NONE);
+}
+
+/* ---- Files ---- */
+
+/* What the user has opened himself may wait where it says that it does not, and so may what goes past the cache. */
+static bool uring__is_cached(struct handle *handle) {
+  if (!(handle->slot.flags & HANDLE_OURS))
+    return false;
+  int flags = fcntl((int)handle->native, F_GETFL);
+  return flags >= 0 && !(flags & O_DIRECT);
+}
+
+static bool uring__is_worth_it(const struct op *op) {
+  if (op->slot.kind != OP_READ || op->handle->slot.kind != PIER_KIND_FILE)
+    return false;
+  unsigned hint = uring__hint(op->handle);
+  if (hint == HINT_NONE)
+    uring__learn(op->handle, hint = uring__is_cached(op->handle) ? HINT_CACHED : HINT_NEVER);
+  if (hint > HINT_CACHED)
+    uring__learn(op->handle, hint - 1);
+  return hint == HINT_CACHED;
+}
+
+/* A read of what the system has in its memory is a copy. */
+bool uring__try_file(struct op *op) {
+  struct piece piece;
+  if (!uring__is_worth_it(op))
+    return false;
+  if (transfer__at_once(op, &piece))
+    return !op__progress(op, &piece);
+  uring__learn(op->handle, HINT_CACHED + FILE_PATIENCE);
+  return false;
+}
