@@ -24,7 +24,7 @@ extern "C" {
 /** Reads up to `length` bytes. A stream or pipe: what is there, at least one byte. A file: from Pier's own position of this
  *  handle, which moves on. The end is #PIER_OK with 0 bytes and `end` set. A message longer than the buffer gives its first
  *  bytes and #PIER_EMSGSIZE; the next read goes on with it (of a datagram the rest is lost). An empty message is 0 bytes without
- *  `end`. A zero-length read consumes nothing. (ReadFile, WSARecv.) */
+ *  `end`. A zero-length read consumes nothing, and ends when there is something to read: without data it stays pending. (ReadFile, WSARecv.) */
 PIER_API pier_operation pier_read(pier_handle handle, void *buffer, size_t length, uint64_t deadline_ns,
                                   pier_callback callback, void *context);
 

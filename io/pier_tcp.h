@@ -22,7 +22,8 @@ typedef struct pier_tcp_options {
 /** What can be set on and read from a TCP handle. */
 typedef enum pier_tcp_option {
   PIER_TCP_NODELAY = 1,          /**< 0 or 1 */
-  PIER_TCP_KEEPALIVE_SECONDS,    /**< seconds of silence before the first probe; 0: none */
+  PIER_TCP_KEEPALIVE_SECONDS,    /**< seconds of silence before the first probe; 0: none. A Windows before 10,
+                                     version 1709, sets it and says #PIER_ENOTSUP when it is to be told */
   PIER_TCP_LINGER_SECONDS,       /**< -1: usual close; 0: reset on close; more: close blocks for so long */
   PIER_TCP_SEND_BUFFER_BYTES,    /**< the kernel's buffer */
   PIER_TCP_RECEIVE_BUFFER_BYTES  /**< the kernel's buffer */

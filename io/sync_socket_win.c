@@ -95,6 +95,16 @@ static int sync__accept_once(const struct sync_call *call, const struct winsock_
   return status;
 }
 
+/* A client that went away while it waited in the backlog is none of the caller's business. Wine says "not connected" of one that was
+   reset; so does a socket that does not listen, and would for ever. */
+static bool sync__peer_went_away(SOCKET listener, int status, uint32_t system_code) {
+  BOOL listens = FALSE;
+  int length = sizeof listens;
+  if (status == PIER_OK || system_code != WSAENOTCONN)
+    return status == PIER_ECONNRESET;
+  return getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &length) == 0 && listens;
+}
+
 int pier_sync_accept(pier_native listener, uint64_t timeout_ns, pier_native *accepted, pier_sync_result *result) {
   const struct winsock_provider *provider = NULL;
   struct sync_call call;
@@ -113,10 +123,9 @@ int pier_sync_accept(pier_native listener, uint64_t timeout_ns, pier_native *acc
     status = PIER_ENOTSUP;
   }
   if (status == PIER_OK) {
-    /* A client that went away while it waited in the backlog is none of the caller's business. */
     do {
       status = sync__accept_once(&call, provider, &socket, &system_code);
-    } while (status == PIER_ECONNRESET);
+    } while (sync__peer_went_away((SOCKET)call.file, status, system_code));
   }
   if (status == PIER_OK) {
     *accepted = (pier_native)socket;

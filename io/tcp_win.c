@@ -1,6 +1,8 @@
 #include "iocp.h"
 #include "tcp_native.h"
 
+#include <mstcpip.h>
+
 #ifndef TCP_KEEPALIVE
 #define TCP_KEEPALIVE 3 /* as in the system's ws2ipdef.h; mingw-w64's has not got it */
 #endif
@@ -65,11 +67,20 @@ int tcp__open(struct poller *poller, const pier_address *address, const pier_tcp
 
 /* ---- Options ---- */
 
+/* The older form, for a system without TCP_KEEPALIVE (before Windows 10, version 1709; Wine 8). */
+static int tcp__set_keepalive_values(SOCKET socket, int seconds) {
+  struct tcp_keepalive values = {.onoff = 1, .keepalivetime = (u_long)seconds * 1000, .keepaliveinterval = 1000 /* the system's own */};
+  DWORD bytes = 0;
+  if (WSAIoctl(socket, SIO_KEEPALIVE_VALS, &values, sizeof values, NULL, 0, &bytes, NULL, NULL))
+    return pier_error_from_system((uint32_t)WSAGetLastError());
+  return PIER_OK;
+}
+
 static int tcp__set_keepalive(SOCKET socket, int seconds) {
   int status = winsock__set(socket, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
   if (status == PIER_OK && seconds > 0)
     status = winsock__set(socket, IPPROTO_TCP, TCP_KEEPALIVE, seconds);
-  return status;
+  return status == PIER_ENOTSUP ? tcp__set_keepalive_values(socket, seconds) : status;
 }
 
 static int tcp__get_keepalive(SOCKET socket, int *seconds) {

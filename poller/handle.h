@@ -16,18 +16,10 @@
 #define HANDLE_CLOSING ((uint64_t)1 << 25)
 #define HANDLE_DETACHING ((uint64_t)1 << 26)
 
-#ifndef _WIN32
 /* One direction of a stream: its operations one at a time, in the order of their submits. */
 struct lane {
-  struct op *current;        /* the one that the kernel has, where it has them (io_uring) */
+  struct op *current;        /* the one that is served: that the kernel has (io_uring, Windows' event path) */
   struct ready_list waiting; /* the others, linked by their `ready` */
-};
-#endif
-
-/* Event path (iocp_order.c): one direction of a stream. */
-struct order_lane {
-  struct ready_list waiting;
-  bool busy;
 };
 
 /* The slot's flags, written before the id is given out. */
@@ -52,13 +44,11 @@ struct handle {
   struct poller *poller;
   uintptr_t native;
   _Atomic uint32_t state;      /* enum pier_state, without closing; HANDLE_GATE */
+  _Atomic int32_t pending[2];  /* ordered handles: reads and writes that the kernel has; for a moment off by those in hand */
 #ifdef _WIN32
   _Atomic uint32_t ended_inside; /* files: how many calls in a row said "pending" and were over (iocp_inside.c) */
 #else
   uint32_t watch;              /* under the lanes' lock: what the poller knows of its readiness */
-#endif
-  _Atomic int32_t pending[2];  /* ordered handles: reads and writes that the kernel has; for a moment off by those in hand */
-#ifndef _WIN32
   int32_t watched;             /* the descriptor in the poller's set: a duplicate where somebody has put it there himself */
   _Atomic uint8_t hint;        /* io_uring: what the last calls have taught (enum uring_hint) */
 #endif
@@ -69,12 +59,7 @@ struct handle {
   void *close_context;
   _Atomic uint64_t position;   /* a file's own */
   void *detail;                /* what its kind adds; freed with the handle */
-#ifdef _WIN32
-  struct order_lane lanes[2];
-#endif
-#ifndef _WIN32
   struct lane lanes[2];        /* reading and writing: who is served, and who waits */
-#endif
 };
 
 _Static_assert(sizeof(struct handle) <= 192, "a handle's slot is at most 192 bytes");

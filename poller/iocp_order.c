@@ -9,19 +9,19 @@ static struct mutex *order__lock(const struct handle *handle) {
   return &handle->poller->order_locks[slab__index(&handle->slot) % POLLER_ORDER_LOCKS];
 }
 
-static struct order_lane *order__lane(const struct op *op) { return &op->handle->lanes[op->slot.kind == OP_WRITE]; }
+static struct lane *order__lane(const struct op *op) { return &op->handle->lanes[op->slot.kind == OP_WRITE]; }
 
 void port__init_handle(struct handle *handle) {
-  handle->lanes[0] = handle->lanes[1] = (struct order_lane){{NULL, NULL}, false};
+  handle->lanes[0] = handle->lanes[1] = (struct lane){NULL, {NULL, NULL}};
   atomic_init(&handle->ended_inside, 0);
 }
 
 /* Under the lock: true if it is served now. */
 static bool order__admit(struct op *op) {
-  struct order_lane *lane = order__lane(op);
-  if (lane->busy)
+  struct lane *lane = order__lane(op);
+  if (lane->current)
     return false;
-  lane->busy = true;
+  lane->current = op;
   op__mark(op, OP_ADMITTED);
   return true;
 }
@@ -53,7 +53,7 @@ void port__queue(struct op *op) {
 bool order__give_up(struct op *op) {
   if (op->slot.kind > OP_WRITE)
     return false;
-  struct order_lane *lane = order__lane(op);
+  struct lane *lane = order__lane(op);
   struct mutex *lock = order__lock(op->handle);
   mutex__lock(lock);
   bool found = ready_list__remove(&lane->waiting, &op->ready);
@@ -64,14 +64,15 @@ bool order__give_up(struct op *op) {
 void port__called_back(struct op *op) {
   if (!op__is(op, OP_ADMITTED))
     return;
-  struct order_lane *lane = order__lane(op);
+  struct lane *lane = order__lane(op);
   struct mutex *lock = order__lock(op->handle);
   mutex__lock(lock);
-  struct ready *next = ready_list__take(&lane->waiting);
-  lane->busy = next != NULL;
+  struct ready *ready = ready_list__take(&lane->waiting);
+  struct op *next = ready ? op__of_ready(ready) : NULL;
+  lane->current = next;
   if (next)
-    op__mark(op__of_ready(next), OP_ADMITTED);
+    op__mark(next, OP_ADMITTED);
   mutex__unlock(lock);
   if (next)
-    op__relaunch(op__of_ready(next));
+    op__relaunch(next);
 }

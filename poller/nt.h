@@ -58,7 +58,8 @@ int nt__file_mode(HANDLE file, uint32_t *mode);
 /* The handle's FILE_SKIP_... modes (FileIoCompletionNotificationInformation, class 41). */
 int nt__completion_modes(HANDLE file, uint32_t *modes);
 
-/* Puts a handle on another port, or, with null, on none (FileReplaceCompletionInformation, class 61). PIER_ENOTSUP before Windows 8.1. */
+/* Puts a handle on another port, or, with null, on none (FileReplaceCompletionInformation, class 61). PIER_ENOTSUP before Windows 8.1;
+ * PIER_EBUSY while calls are in flight on it, whoever made them. */
 int nt__replace_completion(HANDLE file, HANDLE port, ULONG_PTR key);
 
 #endif

@@ -187,5 +187,8 @@ int nt__replace_completion(HANDLE file, HANDLE port, ULONG_PTR key) {
   if (status == (NTSTATUS)0xC0000003 || status == NT_STATUS_NOT_IMPLEMENTED) {
     return PIER_ENOTSUP;
   }
+  if (status == (NTSTATUS)0xC0000001) { /* STATUS_UNSUCCESSFUL: calls of somebody's are in flight */
+    return PIER_EBUSY;
+  }
   return error__from_ntstatus((uint32_t)status, NULL);
 }

@@ -98,7 +98,7 @@ PIER_API int pier_register(pier_loop *loop, pier_native native, const pier_regis
 PIER_API int pier_close(pier_handle handle, pier_callback callback, void *context);
 
 /** Takes an idle handle off Pier's port, so that you can put it on one of your own; Pier's operations on it go on to work,
- *  through tagged events. #PIER_EBUSY while an operation is in flight: nothing has changed then. #PIER_OK, and nothing done,
+ *  through tagged events. #PIER_EBUSY while an operation is in flight, or a call of your own: nothing has changed then. #PIER_OK, and nothing done,
  *  if it is not on Pier's port. #PIER_ENOTSUP where the system cannot do it (before Windows 8.1; Wine). #PIER_ECLOSED if it is
  *  closing, #PIER_EBADF if it is no handle (any more). Any thread.
  *  (NtSetInformationFile(FileReplaceCompletionInformation).) */

@@ -30,7 +30,8 @@ typedef struct pier_loop_options {
 /** How long pier_loop_run() goes on. */
 typedef enum pier_run_mode {
   PIER_RUN_DEFAULT = 0, /**< until nothing is alive, or pier_loop_stop(), or the timeout */
-  PIER_RUN_ONCE,        /**< one turn: waits for the first completions, timers or posts and runs what is there */
+  PIER_RUN_ONCE,        /**< one turn: waits for the first completions, timers or posts and runs what is there. With nothing
+                             alive it returns at once, and does not look at the port: packets of others stay there */
   PIER_RUN_NOWAIT       /**< one turn without waiting */
 } pier_run_mode;
 

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define CLASS_REPLACE_COMPLETION 61u
-#define REFUSED ((NTSTATUS)0xC000000D) /* STATUS_INVALID_PARAMETER */
+#define REFUSED ((NTSTATUS)0xC000000D)   /* STATUS_INVALID_PARAMETER: it is on no port */
+#define IN_FLIGHT ((NTSTATUS)0xC0000001) /* STATUS_UNSUCCESSFUL: somebody's call is in flight */
 
 /* FILE_COMPLETION_INFORMATION */
 struct completion {
@@ -21,12 +22,31 @@ struct completion {
 
 static struct stand_in {
   bool real; /* the system has the class: its own answer is passed on */
-  bool refuses;
+  NTSTATUS refuses; /* with this, unless it is 0 */
+  bool moves;       /* a file's handle is really on no port afterwards */
   atomic_uint calls;
   atomic_uint wrong; /* calls that did not ask as documented */
   _Atomic(HANDLE) file;
   support_event *entered, *go_on; /* both or none: holds the call */
 } stand_in;
+
+/* Another file object of the same file, under the same handle: that one is on no port. What the real class does to the file object
+ * itself, and so to its duplicates, cannot be played; nor can pipes and sockets be opened once more. */
+static bool put_on_no_port(HANDLE file) {
+  HANDLE again = ReOpenFile(file, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, FILE_FLAG_OVERLAPPED);
+  HANDLE taken[64], twin = NULL;
+  unsigned count = 0;
+  if (again == INVALID_HANDLE_VALUE)
+    return false;
+  CloseHandle(file);
+  /* The system gives out its numbers as it likes. */
+  while (DuplicateHandle(GetCurrentProcess(), again, GetCurrentProcess(), &twin, 0, FALSE, DUPLICATE_SAME_ACCESS) && twin != file && count < 64)
+    taken[count++] = twin;
+  CloseHandle(again);
+  while (count > 0)
+    CloseHandle(taken[--count]);
+  return twin == file;
+}
 
 static NTSTATUS NTAPI set_information(HANDLE file, struct nt_io_status *io, void *information, ULONG length_bytes,
                                       ULONG file_class) {
@@ -42,9 +62,11 @@ static NTSTATUS NTAPI set_information(HANDLE file, struct nt_io_status *io, void
     support__event_wait(stand_in.go_on, 10 * PIER_SECOND);
   }
   if (stand_in.refuses)
-    return REFUSED;
+    return stand_in.refuses;
   if (stand_in.real)
     return nt__system()->set_information_file(file, io, information, length_bytes, file_class);
+  if (stand_in.moves && !put_on_no_port(file))
+    return REFUSED;
   io->status = 0;
   io->information = 0;
   return NT_STATUS_SUCCESS;
@@ -181,6 +203,53 @@ static void b2_a_detached_file_works_without_packets(void **state) {
     support__close_handle(loop, file);
     close_stood_in(loop);
   }
+}
+
+static bool one_packet(HANDLE port, ULONG_PTR key, const OVERLAPPED *overlapped, DWORD timeout_ms) {
+  OVERLAPPED_ENTRY entry;
+  ULONG count = 0;
+  if (!GetQueuedCompletionStatusEx(port, &entry, 1, &count, timeout_ms, FALSE))
+    return false;
+  return entry.lpCompletionKey == key && entry.lpOverlapped == overlapped;
+}
+
+/* Off Pier's port a file goes on its owner's: that gets the packets of his own calls, and none of Pier's; and off it, on Pier's loop it
+ * stays as it is. */
+static void b2_b4_a_detached_file_goes_elsewhere(void **state) {
+  (void)state;
+  enum { LENGTH = 65536 };
+  pier_loop *loop = open_stood_in();
+  stand_in.moves = true;
+  HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
+  char *buffer = support__alloc(4096);
+  HANDLE native = CreateFileA(support__temp_file(LENGTH), GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                              NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+  const pier_register_options options = {.association = PIER_ASSOCIATE_NOW};
+  pier_handle file = 0;
+  pier_sync_result result;
+  assert_status(pier_register(loop, (pier_native)native, &options, &file), PIER_OK);
+  assert_null(CreateIoCompletionPort(native, port, 7, 0)); /* it is on Pier's */
+  assert_detached(file);
+  assert_true(CreateIoCompletionPort(native, port, 7, 0) == port);
+  for (unsigned i = 0; i < 20; i++) {
+    support_outcome *read = support__outcome();
+    int64_t offset = (int64_t)i * 1000;
+    assert_true(pier_read_at(file, buffer, 4096, offset, PIER_NO_DEADLINE, support__take, read) != 0);
+    await_status(loop, read, PIER_OK);
+    assert_true(support__filled(buffer, 4096, (uint64_t)offset));
+    assert_status(pier_sync_read_at((pier_native)native, buffer, 4096, 99, PIER_NO_TIMEOUT, &result), PIER_OK);
+    assert_true(support__filled(buffer, 4096, 99));
+    assert_false(one_packet(port, 7, NULL, 0));
+    OVERLAPPED own = {.Offset = 5000};
+    assert_true(ReadFile(native, buffer, 100, NULL, &own) || GetLastError() == ERROR_IO_PENDING);
+    assert_true(one_packet(port, 7, &own, 5000));
+    assert_true(support__filled(buffer, 100, 5000));
+  }
+  assert_int_equal(pier_handle_state(file), PIER_STATE_DETACHED);
+  assert_int_equal(support__metrics(loop).packets, 0);
+  support__close_handle(loop, file);
+  CloseHandle(port);
+  close_stood_in(loop);
 }
 
 /* With an operation in flight the system is not even asked, and the operation is none the wiser. */
@@ -321,13 +390,15 @@ static void a_refusal_changes_nothing(void **state) {
   pier_loop *loop = open_stood_in();
   pier_handle ends[2];
   streams__pair(loop, STREAMS_PIPE, ends);
-  stand_in.refuses = true;
+  stand_in.refuses = IN_FLIGHT;
+  assert_status(pier_handle_detach(ends[0]), PIER_EBUSY);
+  stand_in.refuses = REFUSED;
   assert_status(pier_handle_detach(ends[0]), PIER_EINVAL);
   assert_int_equal(pier_handle_state(ends[0]), PIER_STATE_ASSOCIATED);
   use_stream(loop, ends);
   while (pier_handle_in_flight(ends[0]))
     support__yield();
-  stand_in.refuses = false;
+  stand_in.refuses = 0;
   assert_detached(ends[0]);
   use_stream(loop, ends);
   streams__close_pair(loop, ends);
@@ -417,6 +488,7 @@ static void a_submit_waits_for_a_detach(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       BOTH(b2_a_detached_stream_works_without_packets), BOTH(b2_a_detached_file_works_without_packets),
+      BOTH(b2_b4_a_detached_file_goes_elsewhere),
       BOTH(b3_in_flight_the_system_is_not_asked),       BOTH(b4_a_write_and_a_detach_race),
       BOTH(b5_elsewhere_the_system_is_not_asked),       BOTH(a_refusal_changes_nothing),
       BOTH(without_the_class_a_handle_stays),           BOTH(a_submit_waits_for_a_detach),

@@ -12,8 +12,9 @@ from pathlib import Path
 
 ROOT = Path(os.environ.get("PIER_SOURCE", Path(__file__).resolve().parent.parent))
 MODEL = ROOT / "tests" / "model" / "lifecycle.pml"
-VARIANTS = {"packets": [], "workers": ["WORKERS"]}
-MUTANTS = ["MUTANT_NO_EARLY", "MUTANT_NO_RECHECK", "MUTANT_CANCELLER_NO_PARTY", "MUTANT_DETACH_IN_TWO"]
+VARIANTS = {"packets": [], "workers": ["WORKERS"], "gated": ["GATED"]}
+MUTANTS = {"MUTANT_NO_EARLY": [], "MUTANT_NO_RECHECK": [], "MUTANT_CANCELLER_NO_PARTY": [], "MUTANT_DETACH_IN_TWO": [],
+           "MUTANT_GATE_NO_RECHECK": ["GATED"]}
 MEMORY_MIB = 1024
 DEPTH_MAX = 20000
 
@@ -68,8 +69,8 @@ def holds(folder, defines):
         yield from text.splitlines()
 
 
-def is_found(folder, mutant):
-    text = search(folder, [mutant])
+def is_found(folder, mutant, variant):
+    text = search(folder, [mutant, *variant])
     _, error = result(text)
     # A search that merely broke off has found nothing.
     if not error or not re.match(r"assertion violated|invalid end state", error):
@@ -95,8 +96,8 @@ def main():
         try:
             for name, defines in VARIANTS.items():
                 failed |= say(f"{name}_hold", holds(folder, defines))
-            for mutant in MUTANTS:
-                failed |= say(f"{mutant.lower()}_is_found", is_found(folder, mutant))
+            for mutant, variant in MUTANTS.items():
+                failed |= say(f"{mutant.lower()}_is_found", is_found(folder, mutant, variant))
         except subprocess.CalledProcessError as error:
             failed = say("model", [str(error), *error.stdout.splitlines()])
     sys.exit(1 if failed else 0)

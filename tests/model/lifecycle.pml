@@ -11,7 +11,8 @@
    Every run ends, for submits are counted. So "never" is an error at the end, where nobody can move any more. A pending call
    ends by itself or, where it is stuck, only when its end is asked for.
 
-   Variants: WORKERS (a worker stands in for the kernel, as for blocking handles). Mutants, each to be found: see the #ifdefs. */
+   Variants: WORKERS (a worker stands in for the kernel, as for blocking handles), GATED (nobody knows yet what the handle is: operations
+   wait at its gate for an answer that comes or does not). Mutants, each to be found: see the #ifdefs. */
 #define SLOTS 1
 #define SUBMITS 2
 #define NONE 255
@@ -33,6 +34,14 @@ bool stuck[SLOTS], asked[SLOTS], in_call[SLOTS];
 /* The handle's word. */
 byte h_generation, h_flights;
 bool h_live, h_closing, h_detaching;
+
+/* The gate: whether it is closed, and which operations wait there. */
+#ifdef GATED
+bool h_gated = true;
+#else
+bool h_gated;
+#endif
+bool waits[SLOTS];
 
 chan packets = [4] of { byte, byte };      /* slot, key: the handle's generation */
 mtype = { READY_OPERATION, READY_CLOSE };
@@ -66,9 +75,26 @@ inline op__leave(s, count) {
   }
 }
 
+/* An operation that waits at the gate is ended by whoever finds it there. */
+inline gate__give_up(s) {
+  if
+  :: waits[s] ->
+     waits[s] = false;
+     assert(kernel[s]);
+     kernel[s] = false;
+     parties[s]--;
+     if
+     :: parties[s] == 0 -> due!READY_OPERATION(s)
+     :: else
+     fi
+  :: else
+  fi
+}
+
 inline op__ask_system(s, meant) {
   atomic {
     assert(generation[s] == meant); /* never somebody else's operation */
+    gate__give_up(s);
     asked[s] = asked[s] || at[s] == PENDING
   }
 }
@@ -176,6 +202,40 @@ inline op__settle(s) {
   :: GOES_ON(s) -> op__launch_again(s); op__launch(s)
   :: else -> op__leave(s, 1)
   fi
+}
+
+/* Through the gate, unless somebody asked for the end meanwhile. */
+inline op__relaunch(s) {
+  if
+  :: cancelled[s] || h_closing ->
+     atomic { assert(kernel[s]); kernel[s] = false } /* op__complete() */
+     op__leave(s, 1)
+  :: else -> op__launch_again(s); op__launch(s)
+  fi
+}
+
+/* The submitter has settled. */
+inline port__hold_back(s, passes) {
+  atomic {
+#ifdef MUTANT_GATE_NO_RECHECK
+    passes = !h_gated;
+#else
+    passes = !h_gated || cancelled[s] || h_closing;
+#endif
+    waits[s] = !passes
+  }
+  if
+  :: passes -> op__relaunch(s)
+  :: else
+  fi
+}
+
+inline gate__next(passes) {
+  atomic {
+    passes = waits[0];
+    waits[0] = false;
+    h_gated = h_gated && passes
+  }
 }
 
 #define CLAIM_NONE 0
@@ -325,7 +385,7 @@ inline handle__detach(key) {
 #define OPENED(key) (h_generation > key || (h_generation == key && h_live))
 
 proctype submitter(byte number; byte key) {
-  bool entered, done, was_asked, was_early;
+  bool entered, done, was_asked, was_early, gated;
   byte s, owed;
   OPENED(key);
   atomic { /* slab__acquire(); without a slot the call is refused and nothing was submitted */
@@ -349,13 +409,17 @@ proctype submitter(byte number; byte key) {
   if
   :: entered ->
      op__bind(s, key);
+     gated = h_gated;
      atomic {
        if
        :: number == 0 -> id_slot = s; id_generation = generation[s] /* the timer, and whoever cancels, know it before the launch */
        :: else
        fi
      }
-     op__launch(s)
+     if
+     :: gated -> op__submitted(s, was_early); port__hold_back(s, gated)
+     :: else -> op__launch(s)
+     fi
   :: else -> atomic { life[s] = NONE; due!READY_OPERATION(s) } /* op__refuse() */
   fi;
 out:
@@ -388,13 +452,15 @@ proctype owner() {
      if
      :: h_flights > 1 ->
         if
-        :: atomic { /* port__cancel_all() */
+#ifndef GATED
+        :: atomic { /* port__cancel_all(), on handles that Pier opened */
              s = 0;
              do
              :: s < SLOTS -> asked[s] = asked[s] || (at[s] == PENDING && life[s] == key); s++
              :: else -> break
              od
            }
+#endif
         :: op__cancel_each(key)
         fi
      :: else
@@ -448,6 +514,23 @@ end:
   od
 }
 
+/* Who asks what the handle is, when it was used. */
+proctype asker() {
+  bool done, was_asked, was_early, passes;
+  byte owed;
+end:
+  do
+  :: waits[0] ->
+     do
+     :: gate__next(passes);
+        if
+        :: passes -> op__relaunch(0)
+        :: else -> break
+        fi
+     od
+  od
+}
+
 /* A packet that somebody made up: the pointer is right, and the time may be. */
 proctype forger() { packets!0(0) }
 
@@ -475,7 +558,10 @@ end:
        assert(s == h_generation && h_flights == 0 && closed == s);
        closed++;
        h_generation++;
-       h_live = false; h_closing = false
+       h_live = false; h_closing = false;
+#ifdef GATED
+       h_gated = true /* the next one has a gate of its own */
+#endif
      }
   od
 }
@@ -487,6 +573,12 @@ init {
     run poller();
 #endif
     run submitter(0, 0);
+#ifdef GATED
+    if
+    :: run asker()
+    :: skip /* the answer never comes */
+    fi;
+#endif
     if
     :: run submitter(1, 0)
     :: run submitter(1, 1) /* on what lives in the slot after the close */
