@@ -1,4 +1,3 @@
-#include "io.h"
 #include "io_request.h"
 #include <stdlib.h>
 #include <string.h>

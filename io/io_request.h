@@ -20,4 +20,8 @@ struct io_request {
 
 pier_operation io__submit(pier_handle id, const struct io_request *request, pier_callback callback, void *context);
 
+/* What could not be decided about an operation when it was submitted, because nobody knew yet what its handle is (OP_GATED).
+   PIER_OK, or the status that it is refused with. */
+int io__admit(struct op *op);
+
 #endif

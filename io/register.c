@@ -1,4 +1,4 @@
-#include "io.h"
+#include "io_request.h"
 #include "loop.h"
 
 static bool register__options_fit(const pier_register_options *options) {
