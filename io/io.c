@@ -135,7 +135,7 @@ pier_operation io__submit(pier_handle id, const struct io_request *request, pier
   if (!op)
     return operation;
   struct op_data *data = &op->as.data;
-  bool gated = op__is(op, OP_GATED); /* otherwise all is known, and said at once */
+  bool gated = op__is_gated(op); /* otherwise all is known, and said at once */
   *data = (struct op_data){.parts = request->parts, .one = request->one, .offset = (uint64_t)request->offset, .count = (uint32_t)request->count};
   if (!request->vectored)
     data->parts = &data->one;

@@ -146,7 +146,7 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
 void port__cancel(struct op *op) {
   struct handle *handle = op->handle;
   struct poller *poller = handle->poller;
-  if (op__is(op, OP_GATED)) {
+  if (op__is_gated(op)) {
     if (gate__give_up(op))
       op__complete(op, port__cancelled(), 0);
     return;

@@ -53,7 +53,6 @@ static void gate__leave(struct gate *gate) {
 
 static void gate__pass(struct gate *gate, struct op *op) {
   int status = gate->hopeless ? PIER_EBADF : gate->admit(op);
-  op->slot.detail = (uint16_t)(op->slot.detail & ~OP_GATED);
   if (status == PIER_OK)
     op__relaunch(op);
   else

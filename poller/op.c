@@ -35,11 +35,10 @@ pier_operation op__id(const struct poller *poller, const struct op *op) {
 
 void op__bind(struct op *op, struct handle *handle) {
   op->handle = handle;
-  if (handle && handle__is_gated(handle))
-    op__mark(op, OP_GATED);
+  uint64_t gated = handle && handle__is_gated(handle) ? OP_GATED : 0;
   port__prepare(op);
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
-  atomic_store_explicit(&op->slot.word, word + 2 * OP_PARTY + OP_KERNEL, memory_order_release);
+  atomic_store_explicit(&op->slot.word, (word | gated) + 2 * OP_PARTY + OP_KERNEL, memory_order_release);
 }
 
 void op__refuse(struct poller *poller, struct op *op, pier_handle named, int status) {
@@ -117,7 +116,7 @@ static bool op__would_overtake(const struct op *op) {
 /* Asks whoever has the operation for its end. */
 static void op__ask_system(struct op *op) {
   struct op *parked = op;
-  if (op__is(op, OP_GATED))
+  if (op__is_gated(op))
     port__cancel(op);
   else if (op->slot.kind == OP_WORK)
     op__poller(op)->cancel_work(op__poller(op), op);
@@ -233,7 +232,7 @@ static enum port_start op__start(struct op *op, bool on_port, struct piece *piec
 
 void op__launch(struct op *op) {
   HOOK(before_launch, op);
-  if (op__is(op, OP_GATED)) {
+  if (op__is_gated(op)) {
     op__submitted(op);
     port__hold_back(op); /* with nothing of it settled but that: so it is still there */
     return;
@@ -288,7 +287,7 @@ static void op__launch_again(struct op *op) {
   op->slot.detail = (uint16_t)(op->slot.detail & ~OP_AWAITED); /* the next call is no worker's to await */
   port__prepare(op);
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
-  while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, ((word | OP_KERNEL) & ~OP_STARTED) + OP_PARTY, memory_order_acq_rel,
+  while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, ((word | OP_KERNEL) & ~(OP_STARTED | OP_GATED)) + OP_PARTY, memory_order_acq_rel,
                                                 memory_order_acquire)) {
   }
   op__launch(op);
@@ -351,7 +350,7 @@ static int op__ask(struct poller *poller, struct op *op, uint64_t before) {
   int status = PIER_OK;
   counter__add(&poller->counters.cancels, 1);
   HOOK(cancelling, op);
-  if (op->slot.kind == OP_WORK && !op__is(op, OP_GATED))
+  if (op->slot.kind == OP_WORK && !op__is_gated(op))
     status = poller->cancel_work(poller, op);
   else if (before & OP_STARTED)
     op__ask_system(op);

@@ -38,6 +38,7 @@ enum op_code {
 #define OP_CANCEL ((uint64_t)1 << 18)    /* somebody asked for the end */
 #define OP_TIMED_OUT ((uint64_t)1 << 19) /* and it was the deadline */
 #define OP_EARLY ((uint64_t)1 << 20)     /* its packet was seen before OP_STARTED: the submitter goes on with it */
+#define OP_GATED ((uint64_t)1 << 21)     /* nobody knew what its handle is: it waits at the handle's gate, and is admitted there */
 
 /* The slot's detail: written before the launch or by the party that completes. */
 enum op_flags {
@@ -54,7 +55,6 @@ enum op_flags {
   OP_AWAITED = 1024,  /* the kernel has it and will queue nothing: a worker waits for its end */
   OP_ADMITTED = 2048, /* event path: the one of its direction that is served now */
   OP_ADDRESSED = 4096, /* a datagram with an address of its own: as.datagram has it */
-  OP_GATED = 8192     /* nobody knew what its handle is: it waits at the handle's gate, and is admitted there */
 };
 
 /* What is to be moved, and how far it is. */
@@ -136,6 +136,11 @@ _Static_assert(sizeof(struct op) <= 192, "an operation's slot is at most 192 byt
 
 static inline bool op__is(const struct op *op, unsigned flags) { return (op->slot.detail & flags) != 0; }
 static inline void op__mark(struct op *op, unsigned flags) { op->slot.detail = (uint16_t)(op->slot.detail | flags); }
+
+/* In the word, for a canceller looks at it while the operation is others'. */
+static inline bool op__is_gated(const struct op *op) {
+  return (atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_acquire) & OP_GATED) != 0;
+}
 
 static inline struct op *op__of_ready(struct ready *ready) { return (struct op *)(void *)((char *)ready - offsetof(struct op, ready)); }
 

@@ -51,7 +51,7 @@ static pier_kind register__kind(int descriptor, mode_t mode) {
 }
 
 /* No handle has a gate. */
-void port__hold_back(struct op *op) { CHECK(!op__is(op, OP_GATED)); }
+void port__hold_back(struct op *op) { CHECK(!op__is_gated(op)); }
 void port__know(struct handle *handle) { (void)handle; }
 
 int port__examine(struct handle *handle, const pier_register_options *options, handle_admit admit) {
