@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <windows.h>
 
-/* A word in front of the system's lock, so that who finds it free makes no call: a pair of exchanges, a third of what the slim lock
-   takes under Wine. Who finds it taken sleeps in the system, and says so in the word. */
+/* A word in front of the system's lock, so that who finds it free makes no call: a pair of exchanges, which is less than the slim
+   lock takes under Wine. Who finds it taken sleeps in the system, and says so in the word. */
 struct lock {
   LONG volatile state; /* enum lock_state */
   SRWLOCK gate;        /* held from the last look at the state to the sleep, and by who wakes */
