@@ -128,8 +128,14 @@ static DWORD WINAPI gate__main(void *argument) {
 
 /* Whoever calls has entered the handle. */
 void port__know(struct handle *handle) {
-  if (handle__is_gated(handle))
-    gate__ask(gate__of(handle));
+  struct gate *gate = handle__is_gated(handle) ? gate__of(handle) : NULL;
+  if (!gate)
+    return;
+  mutex__lock(&gate->lock);
+  bool known = gate->answered; /* and what waited is on its way through */
+  mutex__unlock(&gate->lock);
+  if (!known)
+    gate__ask(gate);
 }
 
 /* Under the lock. */

@@ -12,7 +12,7 @@
 /* What comes between the loop and the functions that it uses. */
 static struct between {
   struct nt_table below; /* the functions themselves */
-  atomic_uint associated;
+  atomic_uint associated, operations; /* all of them, and those for operations */
   atomic_uint early;  /* so many of the next associations bring their packet before anything is signalled */
   atomic_uint refuse; /* so many of the next are refused */
 } between;
@@ -29,6 +29,7 @@ static NTSTATUS NTAPI associate(HANDLE packet, HANDLE port, HANDLE target, void 
   if (take_one(&between.refuse))
     return REFUSED;
   atomic_fetch_add(&between.associated, 1);
+  atomic_fetch_add(&between.operations, key != overlapped); /* the timer's packet has one address for both */
   if (!take_one(&between.early))
     return between.below.associate_wait_completion_packet(packet, port, target, key, overlapped, status, information, already);
   PostQueuedCompletionStatus(port, 0, (ULONG_PTR)key, overlapped);
@@ -198,13 +199,14 @@ static void an_operation_is_one_association(void **state) {
     for (int round = 0; round < 10; round++)
       ends_with_data(loop, ends, buffer);
     uint64_t events = support__metrics(loop).events_created;
-    unsigned associated = atomic_load(&between.associated);
+    unsigned associated = atomic_load(&between.operations);
     for (int round = 0; round < 50; round++)
       ends_with_data(loop, ends, buffer);
-    assert_int_equal(support__metrics(loop).events_created, events);
-    /* A loop's timer, and a write that went pending, have some too. */
-    associated = atomic_load(&between.associated) - associated;
-    assert_true(associated >= 50 && associated <= 150);
+    /* A slot that had no such operation yet may be among them. */
+    assert_true(support__metrics(loop).events_created <= events + 3);
+    /* Of the writes some go pending too. */
+    associated = atomic_load(&between.operations) - associated;
+    assert_true(associated >= 50 && associated <= 100);
     assert_int_equal(support__metrics(loop).packets_foreign, 0);
     streams__close_pair(loop, ends);
     support__close(loop);

@@ -66,7 +66,9 @@ void streams__pipe_pair(pier_loop *loop, const pier_pipe_options *options, pier_
 
 static void streams__register(pier_loop *loop, const pier_native natives[2], pier_association association,
                               pier_handle ends[2]) {
-  pier_register_options options = {.association = association};
+  /* Kept ones wait at no gate. Blocking ones do: tests/gate_win_test.c is about that. */
+  pier_register_options options = {.association = association,
+                                   .mode = association == PIER_ASSOCIATE_NEVER ? PIER_MODE_OVERLAPPED : PIER_MODE_UNKNOWN};
   assert_status(pier_register(loop, natives[0], &options, &ends[0]), PIER_OK);
   assert_status(pier_register(loop, natives[1], &options, &ends[1]), PIER_OK);
 }
