@@ -29,9 +29,9 @@ static void a_wait_that_is_interrupted_is_taken_up_again(void **state) {
   uint64_t begin_ns = pier_now_ns();
   fault__clear();
   fault__fail(is_uring(loop) ? FAULT_ENTER : FAULT_WAIT, 0, 20, is_uring(loop) ? EINTR : 0);
-  assert_true(pier_timer_start(loop, 5 * PIER_MILLISECOND, 0, count_timer, fired) != 0);
+  assert_true(pier_timer_start(loop, 50 * PIER_MILLISECOND, 0, count_timer, fired) != 0);
   support__until_count(loop, fired, 1, "the timer");
-  assert_true(pier_now_ns() - begin_ns >= 5 * PIER_MILLISECOND);
+  assert_true(pier_now_ns() - begin_ns >= 50 * PIER_MILLISECOND);
   assert_true(fault__struck() > 0);
   fault__clear();
   support__close(loop);

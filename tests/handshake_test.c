@@ -145,12 +145,12 @@ static bool loop_sleeps(void *context) {
 /* One thread has a timer to run and another waits on the port without end, when the timer is moved: it fires at its new time. */
 static void a_timer_that_is_moved_on_its_way_wakes_who_waits(void **state) {
   (void)state;
-  pier_loop *loop = support__open();
   atomic_uint *fired = support__alloc(sizeof *fired);
   atomic_store(&holdup.calls, 0);
   holdup.taken = support__event_open();
   holdup.go = support__event_open();
-  pier_hooks = (struct hooks){.timer_taken = hold_up};
+  pier_hooks = (struct hooks){.timer_taken = hold_up}; /* before there are threads that look at it */
+  pier_loop *loop = support__open();
   pier_timer timer = pier_timer_start(loop, 0, 0, count_timer, fired);
   assert_true(timer != 0);
   assert_true(support__event_wait(holdup.taken, 10 * PIER_SECOND));
@@ -159,8 +159,8 @@ static void a_timer_that_is_moved_on_its_way_wakes_who_waits(void **state) {
   support__event_set(holdup.go);
   support__until_count(loop, fired, 1, "the timer that was moved");
   assert_int_equal(atomic_load(&holdup.calls), 2);
-  pier_hooks = (struct hooks){0};
   support__close(loop);
+  pier_hooks = (struct hooks){0};
   support__event_close(holdup.taken);
   support__event_close(holdup.go);
 }
