@@ -116,12 +116,11 @@ static bool op__would_overtake(const struct op *op) {
 /* Asks whoever has the operation for its end. */
 static void op__ask_system(struct op *op) {
   struct op *parked = op;
-  if (op__is_gated(op))
+  /* The kind first: whoever completes an operation of the port's may be writing its flags just now. */
+  if ((op->slot.kind != OP_WORK && op->slot.kind != OP_SHUTDOWN) || op__is_gated(op))
     port__cancel(op);
   else if (op->slot.kind == OP_WORK)
     op__poller(op)->cancel_work(op__poller(op), op);
-  else if (op->slot.kind != OP_SHUTDOWN)
-    port__cancel(op);
   else if (atomic_compare_exchange_strong(&op->handle->parked, &parked, NULL))
     op__complete(op, port__cancelled(), 0);
 }
