@@ -7,7 +7,10 @@
 struct worker {
   struct workers *workers;
   struct thread thread;
-  struct op *op; /* what it runs; under the lock */
+  /* Under the lock: */
+  struct op *op;               /* what it runs; not to be looked into, for it may have ended already and be another */
+  const struct handle *stream; /* whose order it keeps, or null */
+  unsigned direction;          /* reads or writes of it: an enum op_code */
 };
 
 int workers__open(struct workers *workers, uint32_t workers_max) {
@@ -45,13 +48,19 @@ static void worker__run(struct op *op) {
   op__complete(op, piece.code, piece.bytes);
 }
 
+/* The stream whose order an operation has to keep, or null. */
+static const struct handle *work__stream(const struct op *op) {
+  return op->slot.kind != OP_WORK && op->handle->slot.flags & HANDLE_ORDERED ? op->handle : NULL;
+}
+
 /* Whether a worker is at an operation of the same stream in the same direction: that one comes first. */
 static bool workers__serve_already(const struct workers *workers, const struct op *op) {
-  if (op->slot.kind == OP_WORK || !(op->handle->slot.flags & HANDLE_ORDERED))
+  const struct handle *stream = work__stream(op);
+  if (!stream)
     return false;
   for (uint32_t i = 0; i < workers->started; i++) {
-    const struct op *other = workers->workers[i].op;
-    if (other && other->handle == op->handle && other->slot.kind == op->slot.kind)
+    const struct worker *worker = &workers->workers[i];
+    if (worker->stream == stream && worker->direction == op->slot.kind)
       return true;
   }
   return false;
@@ -90,6 +99,7 @@ static struct op *worker__next(struct worker *worker) {
   struct ready *ready = NULL;
   mutex__lock(&workers->lock);
   worker->op = NULL;
+  worker->stream = NULL;
   while (!(ready = workers__take(workers)) && !workers->stopping) {
     workers->idle++;
     condition__wait(&workers->work_came, &workers->lock);
@@ -100,6 +110,8 @@ static struct op *worker__next(struct worker *worker) {
     workers->queued--;
     worker->op = op__of_ready(ready);
     worker->op->slot.flags = WORK_RUNNING;
+    worker->stream = work__stream(worker->op);
+    worker->direction = worker->op->slot.kind;
     workers__call(workers);
   }
   mutex__unlock(&workers->lock);
