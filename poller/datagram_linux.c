@@ -85,7 +85,7 @@ bool datagram__serve_ahead(struct handle *handle) {
   unsigned count = datagram__gather(&handle->lanes[0], &batch);
   if (count < 2)
     return true;
-  counter__add(&handle->poller->counters.system_calls, 1);
+  poller__count(handle->poller, COUNTER_SYSTEM_CALLS, 1);
   int received = recvmmsg((int)handle->native, batch.headers, count, MSG_DONTWAIT, NULL);
   for (int i = 0; i < received; i++)
     datagram__settle(batch.ops[i], batch.headers[i].msg_hdr.msg_flags & MSG_TRUNC ? EMSGSIZE : 0, batch.headers[i].msg_len);

@@ -45,7 +45,7 @@ static void epoll__close(struct poller *poller) {
 static int epoll__control(struct handle *handle, int action, int descriptor, uint32_t events) {
   struct poller *poller = handle->poller;
   struct epoll_event event = {.events = events, .data.u64 = handle__id(handle)};
-  counter__add(&poller->counters.system_calls, 1);
+  poller__count(poller, COUNTER_SYSTEM_CALLS, 1);
   return epoll_ctl(epoll__set(poller), action, descriptor, &event) ? errno : 0;
 }
 

@@ -65,8 +65,10 @@ enum port_start epoll__submit(struct op *op, struct piece *piece) {
     return PORT_DONE;
   }
   piece->code = epoll__await(handle, lane);
-  if (!piece->code)
+  if (!piece->code) {
+    op__count(op);
     ready_list__append(waiting, &op->ready);
+  }
   mutex__unlock(lock);
   return piece->code ? PORT_DONE : PORT_PENDING;
 }

@@ -39,7 +39,7 @@ static void gathered__take(struct gathered *gathered, const struct ready_list *w
 static ssize_t gathered__send(struct gathered *gathered, const struct handle *handle) {
   struct msghdr header = {.msg_iov = gathered->parts, .msg_iovlen = gathered->count};
   ssize_t sent;
-  counter__add(&handle->poller->counters.system_calls, 1);
+  poller__count(handle->poller, COUNTER_SYSTEM_CALLS, 1);
   do
     sent = sendmsg((int)handle->native, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);

@@ -115,7 +115,8 @@ static bool iocp__needs_event(const struct op *op) {
 }
 
 enum port_start port__submit(struct op *op, struct piece *piece) {
-  counter__add(&op->handle->poller->counters.system_calls, 1);
+  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
+  op__count(op); /* before the call: afterwards its packet may have been dequeued and the operation be gone */
   if (iocp__needs_event(op)) {
     op__mark(op, OP_EVENT);
     if (!order__enter(op))
@@ -159,7 +160,7 @@ void port__cancel(struct op *op) {
     op__complete(op, port__cancelled(), 0);
     return;
   }
-  counter__add(&poller->counters.system_calls, 1);
+  poller__count(poller, COUNTER_SYSTEM_CALLS, 1);
   if (op->slot.kind == OP_PIPE_ACCEPT)
     handle = op->as.pipe_accept.instance;
   /* ERROR_NOT_FOUND (1168) is benign: it has ended by itself, and its end is on the way. */
@@ -172,7 +173,7 @@ bool port__cancel_all(struct handle *handle) {
   if (!alone || handle->slot.kind == PIER_KIND_MESSAGE_PIPE ||
       handle__standing(handle) != PIER_STATE_ASSOCIATED)
     return false;
-  counter__add(&handle->poller->counters.system_calls, 1);
+  poller__count(handle->poller, COUNTER_SYSTEM_CALLS, 1);
   CancelIoEx(iocp__native(handle), NULL);
   return true;
 }
@@ -181,7 +182,7 @@ bool port__cancel_all(struct handle *handle) {
 
 /* Never more than can be there: asked for more, Wine's server is asked once again, for nothing. Windows does not mind. */
 static ULONG iocp__batch(struct poller *poller, size_t max) {
-  uint32_t expected = atomic_load_explicit(&poller->operations.slots_used, memory_order_relaxed);
+  uint32_t expected = (uint32_t)poller__operations(poller);
   if (expected < 1)
     return 1;
   return expected < max ? (ULONG)expected : (ULONG)max;

@@ -112,7 +112,7 @@ static bool iocp__create_event(struct event_slot *slot, struct op *op) {
     slot->event = NULL;
   }
   if (slot->event)
-    counter__add(&op->handle->poller->counters.events, 1);
+    poller__count(op->handle->poller, COUNTER_EVENTS, 1);
   return slot->event != NULL;
 }
 

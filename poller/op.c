@@ -1,6 +1,5 @@
 #include "hook.h"
 #include "piece.h"
-#include <stdlib.h>
 
 #ifdef PIER_HOOKS
 struct hooks pier_hooks;
@@ -9,9 +8,16 @@ struct hooks pier_hooks;
 static struct poller *op__poller(const struct op *op) { return op->handle ? op->handle->poller : op->as.work.poller; }
 
 struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context) {
-  struct op *op = op__of_slot(slab__acquire(&poller->operations));
-  if (!op)
+  struct local *local = poller__local(poller);
+  struct slot *slot = NULL;
+  if (local)
+    slot = local__take(local, &poller->operations);
+  else
+    slab__take(&poller->operations, &slot, 1);
+  if (!slot)
     return NULL;
+  poller__count(poller, COUNTER_ACQUIRED, 1);
+  struct op *op = op__of_slot(slot);
   op->slot.kind = (uint8_t)code;
   op->slot.flags = 0;
   op->slot.detail = 0;
@@ -21,12 +27,19 @@ struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback c
   op->callback = callback;
   op->context = context;
   op->bytes = 0;
-  if (code != OP_FOREIGN) /* that is a packet on its way, not an operation */
-    counter__add(&poller->counters.submitted, 1);
   return op;
 }
 
-void op__release(struct poller *poller, struct op *op) { slab__release(&poller->operations, &op->slot); }
+void op__release(struct poller *poller, struct op *op) {
+  struct local *local = poller__local(poller);
+  struct slot *slot = &op->slot;
+  slot__end(slot);
+  if (local)
+    local__give(local, &poller->operations, slot);
+  else
+    slab__give(&poller->operations, &slot, 1);
+  poller__count(poller, COUNTER_RELEASED, 1); /* last, so that who finds nothing alive finds all slots free */
+}
 
 pier_operation op__id(const struct poller *poller, const struct op *op) {
   uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_relaxed);
@@ -75,8 +88,7 @@ static bool op__is_ordered(const struct op *op) {
   return op->slot.kind <= OP_WRITE && (op->handle->slot.flags & HANDLE_ORDERED);
 }
 
-/* Before the call, for afterwards the packet may have been dequeued and the operation be gone. */
-static void op__count(struct op *op) {
+void op__count(struct op *op) {
   if (!op__is_ordered(op) || op__is(op, OP_COUNTED))
     return;
   op__mark(op, OP_COUNTED);
@@ -95,7 +107,7 @@ static void op__end_parked(struct handle *handle) {
   op__complete(op, piece.code, 0);
 }
 
-static void op__uncount(struct op *op) {
+void op__uncount(struct op *op) {
   if (!op__is(op, OP_COUNTED))
     return;
   port__called_back(op);
@@ -109,8 +121,9 @@ static void op__uncount(struct op *op) {
 /* True if an earlier operation in the same direction has not had its callback: this one's must not overtake it. On the event path there
    is none: one is served at a time. */
 static bool op__would_overtake(const struct op *op) {
-  return op__is(op, OP_COUNTED) && !op__is(op, OP_EVENT) &&
-         atomic_load_explicit(&op->handle->pending[op->slot.kind == OP_WRITE], memory_order_seq_cst) > 1;
+  int32_t own = op__is(op, OP_COUNTED);
+  return op__is_ordered(op) && !op__is(op, OP_EVENT) &&
+         atomic_load_explicit(&op->handle->pending[op->slot.kind == OP_WRITE], memory_order_seq_cst) > own;
 }
 
 /* Asks whoever has the operation for its end. */
@@ -163,6 +176,19 @@ static void op__claim_here(struct op *op) {
   atomic_fetch_and_explicit(&op->slot.word, ~(OP_KERNEL | OP_EARLY), memory_order_acq_rel);
 }
 
+/* The same, and submitter and kernel leave together: the usual end of a call that waits for nothing costs one exchange. */
+static void op__leave_at_once(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  struct handle *handle = op->handle;
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
+  uint64_t next;
+  do
+    next = (word & ~(OP_KERNEL | OP_EARLY)) - 2 * OP_PARTY;
+  while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
+  if ((next & OP_PARTIES) == 0)
+    poller__deliver(poller, handle, &op->ready);
+}
+
 /* The kernel becomes a party again. Its structure must say "pending" before, or a stray event would be believed. */
 static void op__expect(struct op *op) { atomic_fetch_or_explicit(&op->slot.word, OP_KERNEL, memory_order_acq_rel); }
 
@@ -192,9 +218,10 @@ static void op__park(struct op *op) {
 /* The call ended at once: its callback comes with the next turn, or behind those that the port still has. */
 static void op__finished_at_once(struct op *op) {
   struct poller *poller = op->handle->poller;
-  counter__add(&poller->counters.immediate, 1);
+  poller__count(poller, COUNTER_IMMEDIATE, 1);
   if (op__would_overtake(op)) {
     op__mark(op, OP_SETTLED);
+    op__count(op);
     op__expect(op);
     if (port__post_settled(op)) {
       op__submitted(op);
@@ -204,7 +231,7 @@ static void op__finished_at_once(struct op *op) {
   }
   if (!op__is(op, OP_EVENT)) /* there the next one is started when this one's callback is due */
     op__uncount(op);
-  op__leave(op, 2 * OP_PARTY);
+  op__leave_at_once(op);
 }
 
 /* Sees to it that the handle stands where it should. False: a worker has to do it, unless it is done at once. */
@@ -212,7 +239,6 @@ static bool op__needs_port(struct op *op) {
   struct handle *handle = op->handle;
   if (op->slot.kind == OP_WORK)
     return false;
-  op__count(op);
   pier_state state = handle__standing(handle);
   if (state == PIER_STATE_FRESH)
     handle__associate(handle);
@@ -225,6 +251,7 @@ static enum port_start op__start(struct op *op, bool on_port, struct piece *piec
     return port__submit(op, piece);
   if (op->handle && port__at_once(op, piece))
     return PORT_DONE;
+  op__count(op);
   op__poller(op)->offload(op__poller(op), op);
   return PORT_PENDING;
 }
@@ -250,8 +277,10 @@ void op__launch(struct op *op) {
         port__queue(op); /* with nothing of it settled but that: so it is still there */
       return;
     }
+    if (op__is(op, OP_SETTLED))
+      break; /* by a port that sends no packets, so there is none to be believed */
     op__claim_here(op);
-    if (op__is(op, OP_SETTLED) || !op__progress(op, &piece))
+    if (!op__progress(op, &piece))
       break;
     port__prepare(op);
     op__expect(op);
@@ -307,7 +336,21 @@ void op__settle(struct op *op, uint32_t code, uint32_t bytes) {
     op__leave(op, OP_PARTY);
 }
 
+/* The same of one that is settled, with a party less in the same exchange. */
+static void op__complete_settled(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  struct handle *handle = op->handle;
+  uint64_t before = atomic_fetch_sub_explicit(&op->slot.word, OP_KERNEL + OP_PARTY, memory_order_acq_rel);
+  CHECK(before & OP_KERNEL);
+  if ((before & OP_PARTIES) == OP_PARTY)
+    poller__deliver(poller, handle, &op->ready);
+}
+
 void op__complete(struct op *op, uint32_t code, uint32_t bytes) {
+  if (op->handle && op__is(op, OP_SETTLED)) {
+    op__complete_settled(op);
+    return;
+  }
   uint64_t before = atomic_fetch_and_explicit(&op->slot.word, ~OP_KERNEL, memory_order_acq_rel);
   CHECK(before & OP_KERNEL);
   if (op->handle) {
@@ -347,7 +390,7 @@ void op__let_go(struct op *op) { op__leave(op, OP_PARTY); }
 /* The canceller is a party of the operation. */
 static int op__ask(struct poller *poller, struct op *op, uint64_t before) {
   int status = PIER_OK;
-  counter__add(&poller->counters.cancels, 1);
+  poller__count(poller, COUNTER_CANCELS, 1);
   HOOK(cancelling, op);
   if (op->slot.kind == OP_WORK && !op__is_gated(op))
     status = poller->cancel_work(poller, op);
@@ -413,77 +456,4 @@ int pier_cancel(pier_operation operation) {
     return PIER_EINVAL;
   struct poller *poller = poller__of(operation, ID_OPERATION);
   return poller ? op__cancel(poller, operation, 0) : PIER_ENOENT;
-}
-
-/* ---- The result ---- */
-
-static int op__status(const struct op *op, uint64_t word) {
-  if (op__is(op, OP_REFUSED))
-    return -(int)op->ready.code;
-  if (op->slot.kind == OP_WORK && !op->ready.code)
-    return op->as.work.status;
-  if (!op->ready.code)
-    return PIER_OK;
-  if (op->handle && handle__is_closing(op->handle))
-    return PIER_ECLOSED;
-  if (port__is_cancelled(op->ready.code))
-    return word & OP_TIMED_OUT ? PIER_ETIMEDOUT : PIER_ECANCELED;
-  return pier_error_from_system(op->ready.code);
-}
-
-static void op__finish_data(struct op *op) {
-  struct op_data *data = &op->as.data;
-  if (op__is(op, OP_SEQUENTIAL)) {
-    /* The whole length was taken at the submit. What was not moved is given back, unless somebody has gone on from there. */
-    uint64_t end = data->offset;
-    for (uint32_t part = 0; part < data->count; part++)
-      end += data->parts[part].length;
-    if (data->offset + op->bytes != end)
-      atomic_compare_exchange_strong(&op->handle->position, &end, data->offset + op->bytes);
-  }
-  if (op__is(op, OP_GATHERED))
-    free(data->one.base);
-  op__uncount(op);
-}
-
-void op__result(struct poller *poller, struct op *op, pier_result *result) {
-  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
-  bool refused = op__is(op, OP_REFUSED);
-  *result = (pier_result){.loop = poller->loop, .context = op->context, .operation = op__id(poller, op)};
-  result->status = op__status(op, word);
-  result->system_code = refused ? 0 : op->ready.code;
-  result->bytes = op->bytes;
-  result->end = op__is(op, OP_END);
-  if (op->handle && op->slot.kind != OP_CONNECT) /* nobody has seen that one's handle yet */
-    result->handle = handle__id(op->handle);
-  else if (!op->handle && refused && op->slot.kind != OP_WORK)
-    result->handle = op->as.refused;
-  if (refused && !op->handle)
-    return; /* it never had anything */
-  switch ((enum op_code)op->slot.kind) {
-  case OP_READ:
-    if (op__is(op, OP_ADDRESSED))
-      port__sender(op, &result->from);
-    op__finish_data(op);
-    break;
-  case OP_WRITE:
-    op__finish_data(op);
-    break;
-  case OP_ACCEPT:
-  case OP_CONNECT:
-  case OP_PIPE_ACCEPT:
-    if (result->status == PIER_OK)
-      result->status = port__opened(op, &result->opened);
-    else
-      port__abandon(op);
-    break;
-  case OP_WORK:
-    if (!refused)
-      result->opened = op->as.work.opened;
-    break;
-  case OP_SHUTDOWN:
-  case OP_IOCTL:
-  case OP_FOREIGN:
-    break; /* nothing of theirs is left */
-  }
 }

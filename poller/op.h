@@ -165,6 +165,12 @@ pier_operation op__id(const struct poller *poller, const struct op *op);
 /* Takes the operation on `handle`, which has been entered (or on none: work, whose arguments are set). From here on its parties are two: the caller and the kernel. */
 void op__bind(struct op *op, struct handle *handle);
 
+/* A stream's operation is going to wait: it counts among the handle's pending ones, which the others may not overtake, until its callback
+   is due. By the port, before anybody else can end it; one that ends inside its call need not be counted. */
+void op__count(struct op *op);
+/* Its callback is due: the others may pass, and a shutdown that waited for them may begin. */
+void op__uncount(struct op *op);
+
 /* Starts it and settles the submitting party; the operation is the others' when this returns. */
 void op__launch(struct op *op);
 

@@ -1,4 +1,5 @@
 #include "poller.h"
+#include <stdlib.h>
 
 /* Where ids lead. A slot is written by open and close only. */
 static _Atomic(struct poller *) table[ID_LOOPS_MAX];
@@ -19,6 +20,19 @@ static int poller__enlist(struct poller *poller) {
   return PIER_EMFILE;
 }
 
+/* Slots that a thread keeps at hand cannot be had by others: it may be one in 64 of all. */
+static int poller__open_locals(struct poller *poller, const struct poller_limits *limits) {
+  uint32_t count = limits->threads ? limits->threads : 1;
+  uint32_t share = limits->operations_max / 64 / count;
+  poller->locals = calloc(count, sizeof *poller->locals);
+  if (!poller->locals)
+    return PIER_ENOMEM;
+  poller->locals_count = count;
+  for (uint32_t i = 0; i < count; i++)
+    poller->locals[i].slots_max = share < LOCAL_SLOTS ? share : LOCAL_SLOTS;
+  return PIER_OK;
+}
+
 static int poller__open_memory(struct poller *poller, const struct poller_limits *limits) {
   int status = slab__open(&poller->operations, sizeof(struct op), limits->operations_max);
   if (status != PIER_OK)
@@ -26,8 +40,12 @@ static int poller__open_memory(struct poller *poller, const struct poller_limits
   status = slab__open(&poller->handles, sizeof(struct handle), limits->handles_max);
   if (status == PIER_OK) {
     status = posts__open(&poller->posts);
-    if (status == PIER_OK)
-      return PIER_OK;
+    if (status == PIER_OK) {
+      status = poller__open_locals(poller, limits);
+      if (status == PIER_OK)
+        return PIER_OK;
+      posts__close(&poller->posts);
+    }
     slab__close(&poller->handles);
   }
   slab__close(&poller->operations);
@@ -35,6 +53,7 @@ static int poller__open_memory(struct poller *poller, const struct poller_limits
 }
 
 static void poller__close_memory(struct poller *poller) {
+  free(poller->locals);
   posts__close(&poller->posts);
   slab__close(&poller->handles);
   slab__close(&poller->operations);
@@ -75,12 +94,40 @@ void poller__close(struct poller *poller) {
   mutex__destroy(&poller->associating);
 }
 
+/* ---- What a thread has for itself ---- */
+
+void poller__take_local(struct poller *poller, struct turn *turn) {
+  for (uint32_t i = 0; i < poller->locals_count && !turn->local; i++)
+    if (!atomic_exchange_explicit(&poller->locals[i].taken, true, memory_order_acquire))
+      turn->local = &poller->locals[i];
+}
+
+void poller__leave_local(struct turn *turn) {
+  if (turn->local)
+    atomic_store_explicit(&turn->local->taken, false, memory_order_release);
+  turn->local = NULL;
+}
+
+uint64_t poller__sum(const struct poller *poller, enum counter counter) {
+  uint64_t sum = atomic_load_explicit(&((struct poller *)poller)->shared.counts[counter], memory_order_acquire);
+  for (uint32_t i = 0; i < poller->locals_count; i++)
+    sum += atomic_load_explicit(&poller->locals[i].counts[counter], memory_order_acquire);
+  return sum;
+}
+
+/* What was given back is counted first: whoever sees that also sees that it was taken. The other way round an operation that comes
+   and goes in between would hide one that stays. */
+uint64_t poller__operations(const struct poller *poller) {
+  uint64_t released = poller__sum(poller, COUNTER_RELEASED);
+  return poller__sum(poller, COUNTER_ACQUIRED) - released;
+}
+
 /* ---- What is due ---- */
 
 void poller__wake(struct poller *poller) {
   if (atomic_exchange_explicit(&poller->wake_posted, 1, memory_order_seq_cst))
     return;
-  counter__add(&poller->counters.wakes, 1);
+  poller__count(poller, COUNTER_WAKES, 1);
   /* Queuing a packet can fail for want of non-paged memory. What was brought lies in the inbox, so nothing is lost; but
      nobody else will wake the loop for it, so this thread stays at it. */
   while (!port__post_wake(poller))
@@ -97,7 +144,7 @@ void poller__enqueue(struct poller *poller, struct ready *ready) {
 
 void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready) {
   if (handle && !strand__enter(&handle->strand, ready)) {
-    counter__add(&poller->counters.hand_overs, 1);
+    poller__count(poller, COUNTER_HAND_OVERS, 1);
     return;
   }
   poller__enqueue(poller, ready);
@@ -117,6 +164,7 @@ static bool poller__foreign(struct poller *poller, struct handle *handle, const 
   struct op *op = wanted ? op__acquire(poller, OP_FOREIGN, NULL, NULL) : NULL;
   if (!op)
     return false;
+  poller__count(poller, COUNTER_PASSED_ON, 1);
   op->handle = handle;
   op->as.foreign.packet = *packet;
   poller__deliver(poller, handle, &op->ready);
@@ -159,11 +207,11 @@ static bool poller__others(struct poller *poller, const pier_packet *packet) {
   struct handle *handle = handle__find(poller, packet->key);
   if (poller__complete(poller, handle, packet))
     return true;
-  counter__add(&poller->counters.foreign, 1);
+  poller__count(poller, COUNTER_FOREIGN, 1);
   if (handle && handle__enter(poller, packet->key, &handle) == PIER_OK) {
     /* One that names a slot of ours is no call of the user's: it came for an operation that had ended inside its call already. */
     if (poller__named(poller, packet) || !poller__foreign(poller, handle, packet)) {
-      counter__add(&poller->counters.dropped, 1);
+      poller__count(poller, COUNTER_DROPPED, 1);
       handle__leave(handle);
     }
     return true; /* the key is ours, so the packet was never the host's */
@@ -176,21 +224,21 @@ bool poller__packet(struct poller *poller, const pier_packet *packet) {
 }
 
 void poller__count_batch(struct poller *poller, size_t packets) {
-  counter__add(&poller->counters.packets, packets);
-  if (packets > atomic_load_explicit(&poller->counters.batch_max, memory_order_relaxed))
-    atomic_store_explicit(&poller->counters.batch_max, packets, memory_order_relaxed);
+  poller__count(poller, COUNTER_PACKETS, packets);
+  if (packets > atomic_load_explicit(&poller->batch_max, memory_order_relaxed))
+    atomic_store_explicit(&poller->batch_max, packets, memory_order_relaxed);
 }
 
 void poller__wait(struct poller *poller, uint64_t timeout_ns) {
   pier_packet packets[PORT_BATCH];
   size_t count = port__wait(poller, packets, PORT_BATCH, timeout_ns);
   size_t own = 0;
-  counter__add(&poller->counters.waits, 1);
+  poller__count(poller, COUNTER_WAITS, 1);
   for (size_t i = 0; i < count; i++) {
     if (poller__own(poller, &packets[i]))
       own++;
     else if (!poller__others(poller, &packets[i]))
-      counter__add(&poller->counters.dropped, 1);
+      poller__count(poller, COUNTER_DROPPED, 1);
   }
   poller__count_batch(poller, count - own);
 }

@@ -6,16 +6,9 @@
 
 #include "handle.h"
 #include "inbox.h"
+#include "local.h"
 #include "posts.h"
 #include "turn.h"
-
-/* Counts since the loop was opened; relaxed, for metrics only. */
-struct counters {
-  _Atomic uint64_t waits, packets, foreign, dropped, wakes, batch_max;
-  _Atomic uint64_t submitted, completed, immediate, system_calls, cancels, hand_overs, events;
-};
-
-static inline void counter__add(_Atomic uint64_t *counter, uint64_t n) { atomic_fetch_add_explicit(counter, n, memory_order_relaxed); }
 
 #define POLLER_ORDER_LOCKS 16u
 
@@ -46,7 +39,10 @@ struct poller {
   _Atomic uint32_t events_made;
   const struct port_backend *backend; /* where a system has several */
   void *system;                       /* the backend's own */
-  struct counters counters;
+  _Atomic uint64_t batch_max; /* packets that one wait has brought, at most */
+  struct local *locals;       /* one for each thread that runs the loop */
+  uint32_t locals_count;
+  struct local shared;        /* of everybody else, by exchanges; it keeps no slots */
 };
 
 struct poller_limits {
@@ -74,6 +70,29 @@ void poller__enqueue(struct poller *poller, struct ready *ready);
 void poller__tell(struct poller *poller);
 /* Puts a wake packet on the port, unless one is there. */
 void poller__wake(struct poller *poller);
+
+/* Has a turn of this poller's count and take slots for itself, if there is a local that nobody has; until poller__leave_local(). */
+void poller__take_local(struct poller *poller, struct turn *turn);
+void poller__leave_local(struct turn *turn);
+
+/* The calling thread's, or null: then it is one of those who share. */
+static inline struct local *poller__local(const struct poller *poller) {
+  struct turn *turn = turn__here();
+  return turn && turn->poller == poller ? turn->local : NULL;
+}
+
+static inline void poller__count(struct poller *poller, enum counter counter, uint64_t n) {
+  struct local *local = poller__local(poller);
+  if (local)
+    local__count(local, counter, n);
+  else
+    atomic_fetch_add_explicit(&poller->shared.counts[counter], n, memory_order_release);
+}
+
+/* The sum over all. */
+uint64_t poller__sum(const struct poller *poller, enum counter counter);
+/* How many operations are alive; at least as many as there were all through the call. */
+uint64_t poller__operations(const struct poller *poller);
 
 /* Counts what one wait has brought. */
 void poller__count_batch(struct poller *poller, size_t packets);

@@ -87,6 +87,37 @@ static struct slot *slab__grow(struct slab *slab) {
   return slot;
 }
 
+/* A chain is read before it is taken. Its links may be stale by then, but they are memory, and then the exchange fails. */
+uint32_t slab__take(struct slab *slab, struct slot **slots, uint32_t max) {
+  uint64_t head = atomic_load_explicit(&slab->free_head, memory_order_acquire);
+  uint32_t count;
+  uint64_t next;
+  do {
+    uint32_t index = (uint32_t)head;
+    for (count = 0; count < max && index && index <= slab->slots_max; count++) {
+      slots[count] = slab__slot(slab, index - 1);
+      index = atomic_load_explicit(&slots[count]->link, memory_order_relaxed);
+    }
+    next = ((head >> 32) + 1) << 32 | index;
+  } while (count && !atomic_compare_exchange_weak_explicit(&slab->free_head, &head, next, memory_order_acquire, memory_order_acquire));
+  if (!count) {
+    slots[0] = slab__grow(slab);
+    return slots[0] != NULL;
+  }
+  for (uint32_t i = count, own = 0; i-- > 0;) { /* the first one's was in the head, each other's in the one before */
+    own = i ? atomic_load_explicit(&slots[i - 1]->link, memory_order_relaxed) : (uint32_t)head;
+    atomic_store_explicit(&slots[i]->link, own, memory_order_relaxed);
+  }
+  return count;
+}
+
+void slab__give(struct slab *slab, struct slot *const *slots, uint32_t count) {
+  uint32_t first = slab__index(slots[0]);
+  for (uint32_t i = 0; i + 1 < count; i++)
+    atomic_store_explicit(&slots[i]->link, atomic_load_explicit(&slots[i + 1]->link, memory_order_relaxed), memory_order_relaxed);
+  slab__push(slab, first, slots[count - 1]);
+}
+
 struct slot *slab__acquire(struct slab *slab) {
   struct slot *slot = slab__pop(slab);
   if (!slot)
@@ -94,12 +125,6 @@ struct slot *slab__acquire(struct slab *slab) {
   if (slot)
     atomic_fetch_add_explicit(&slab->slots_used, 1, memory_order_relaxed);
   return slot;
-}
-
-/* From here on no id matches it. */
-static void slot__end(struct slot *slot) {
-  uint32_t generation = slot__generation(atomic_load_explicit(&slot->word, memory_order_relaxed));
-  atomic_store_explicit(&slot->word, (uint64_t)(uint32_t)(generation + 1) << 32, memory_order_release);
 }
 
 void slab__release(struct slab *slab, struct slot *slot) {

@@ -39,6 +39,17 @@ struct slot *slab__acquire(struct slab *slab);
 /* Gives a slot back and ends its generation: from here on no id matches it. */
 void slab__release(struct slab *slab, struct slot *slot);
 
+/* Up to `max` free slots at once, at least one if there is any, and so many back, whose generations have ended; without a count of those
+   in use, which is the caller's affair. */
+uint32_t slab__take(struct slab *slab, struct slot **slots, uint32_t max);
+void slab__give(struct slab *slab, struct slot *const *slots, uint32_t count);
+
+/* Ends a slot's generation: from here on no id matches it. */
+static inline void slot__end(struct slot *slot) {
+  uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+  atomic_store_explicit(&slot->word, ((word >> 32) + 1) << 32, memory_order_release);
+}
+
 /* The same for a slab that is always used under one lock of its owner's: without an exchange. */
 struct slot *slab__acquire_locked(struct slab *slab);
 void slab__release_locked(struct slab *slab, struct slot *slot);

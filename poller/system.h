@@ -3,24 +3,44 @@
 #ifndef PIER_SYSTEM_H
 #define PIER_SYSTEM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room for the system's own lock; zero bytes are an open lock everywhere. */
+/* A lock: who finds it free takes it with one exchange and lets it go with another, without a call. Only who finds it taken sleeps in
+   the system, and says so in the word. Zero bytes are an open lock. */
 struct mutex {
-  uintptr_t words[6];
+  _Atomic uint32_t state; /* enum mutex_state */
+  uintptr_t system[2];    /* what the system sleeps by */
 };
 
+enum mutex_state { MUTEX_FREE, MUTEX_TAKEN, MUTEX_WANTED /* taken, and somebody may sleep */ };
+
 struct condition {
-  uintptr_t words[8];
+  uintptr_t words[2];
 };
 
 void mutex__init(struct mutex *mutex);
-void mutex__lock(struct mutex *mutex);
-bool mutex__try_lock(struct mutex *mutex);
-void mutex__unlock(struct mutex *mutex);
 void mutex__destroy(struct mutex *mutex);
+/* Sleeps until it is the caller's; wakes one who sleeps. */
+void mutex__wait(struct mutex *mutex);
+void mutex__wake(struct mutex *mutex);
+
+static inline bool mutex__try_lock(struct mutex *mutex) {
+  uint32_t state = MUTEX_FREE;
+  return atomic_compare_exchange_strong_explicit(&mutex->state, &state, MUTEX_TAKEN, memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void mutex__lock(struct mutex *mutex) {
+  if (!mutex__try_lock(mutex))
+    mutex__wait(mutex);
+}
+
+static inline void mutex__unlock(struct mutex *mutex) {
+  if (atomic_exchange_explicit(&mutex->state, MUTEX_FREE, memory_order_release) == MUTEX_WANTED)
+    mutex__wake(mutex);
+}
 
 void condition__init(struct condition *condition);
 /* Spurious returns are allowed, as everywhere: wait for a state, in a loop. */

@@ -1,40 +1,67 @@
 #include "system.h"
 #include "pier_error.h"
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct mutex), "a lock fits");
-_Static_assert(sizeof(pthread_cond_t) <= sizeof(struct condition), "a condition variable fits");
 _Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "a thread fits");
 
-static pthread_mutex_t *mutex__native(struct mutex *mutex) { return (pthread_mutex_t *)(void *)mutex->words; }
-static pthread_cond_t *condition__native(struct condition *condition) { return (pthread_cond_t *)(void *)condition->words; }
+/* ---- Locks and conditions: words that the kernel lets sleep by (futex(2)) ---- */
 
-void mutex__init(struct mutex *mutex) { CHECK(pthread_mutex_init(mutex__native(mutex), NULL) == 0); }
-void mutex__lock(struct mutex *mutex) { CHECK(pthread_mutex_lock(mutex__native(mutex)) == 0); }
-bool mutex__try_lock(struct mutex *mutex) { return pthread_mutex_trylock(mutex__native(mutex)) == 0; }
-void mutex__unlock(struct mutex *mutex) { CHECK(pthread_mutex_unlock(mutex__native(mutex)) == 0); }
-void mutex__destroy(struct mutex *mutex) { CHECK(pthread_mutex_destroy(mutex__native(mutex)) == 0); }
+/* Until somebody wakes, `end` (monotonic; null: never) is reached, or the word is not what it was. False: the time was up. */
+static bool futex__wait(_Atomic uint32_t *word, uint32_t value, const struct timespec *end) {
+  return syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, end, NULL, FUTEX_BITSET_MATCH_ANY) == 0 || errno != ETIMEDOUT;
+}
+
+static void futex__wake(_Atomic uint32_t *word, int count) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0); }
+
+void mutex__init(struct mutex *mutex) { atomic_init(&mutex->state, MUTEX_FREE); }
+void mutex__destroy(struct mutex *mutex) { (void)mutex; /* it holds nothing */ }
+
+/* Whoever has slept takes it as wanted, for there may be others. */
+void mutex__wait(struct mutex *mutex) {
+  while (atomic_exchange_explicit(&mutex->state, MUTEX_WANTED, memory_order_acquire) != MUTEX_FREE)
+    futex__wait(&mutex->state, MUTEX_WANTED, NULL);
+}
+
+void mutex__wake(struct mutex *mutex) { futex__wake(&mutex->state, 1); }
+
+/* Each signal moves the number on: who has read it before he let go of the lock does not sleep past one. */
+struct signal {
+  _Atomic uint32_t number;
+  _Atomic uint32_t sleepers;
+};
+
+_Static_assert(sizeof(struct signal) <= sizeof(struct condition), "a condition variable fits");
+
+static struct signal *condition__native(struct condition *condition) { return (struct signal *)(void *)condition->words; }
 
 void condition__init(struct condition *condition) {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  /* The clock that deadlines are measured with: nobody is woken late because the wall clock was set. */
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  CHECK(pthread_cond_init(condition__native(condition), &attributes) == 0);
-  pthread_condattr_destroy(&attributes);
+  atomic_init(&condition__native(condition)->number, 0);
+  atomic_init(&condition__native(condition)->sleepers, 0);
 }
 
-void condition__wait(struct condition *condition, struct mutex *mutex) {
-  pthread_cond_wait(condition__native(condition), mutex__native(mutex));
+static bool condition__sleep(struct condition *condition, struct mutex *mutex, const struct timespec *end) {
+  struct signal *signal = condition__native(condition);
+  uint32_t number = atomic_load_explicit(&signal->number, memory_order_relaxed);
+  atomic_fetch_add_explicit(&signal->sleepers, 1, memory_order_seq_cst);
+  mutex__unlock(mutex);
+  bool in_time = futex__wait(&signal->number, number, end);
+  atomic_fetch_sub_explicit(&signal->sleepers, 1, memory_order_relaxed);
+  mutex__lock(mutex);
+  return in_time;
 }
+
+void condition__wait(struct condition *condition, struct mutex *mutex) { condition__sleep(condition, mutex, NULL); }
 
 bool condition__wait_for(struct condition *condition, struct mutex *mutex, uint64_t timeout_ns) {
   uint64_t now_ns = clock__now_ns();
@@ -43,13 +70,22 @@ bool condition__wait_for(struct condition *condition, struct mutex *mutex, uint6
     return true;
   }
   uint64_t end_ns = now_ns + timeout_ns;
+  /* By the clock that deadlines are measured with: nobody is woken late because the wall clock was set. */
   struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000), .tv_nsec = (long)(end_ns % 1000000000)};
-  return pthread_cond_timedwait(condition__native(condition), mutex__native(mutex), &end) != ETIMEDOUT;
+  return condition__sleep(condition, mutex, &end);
 }
 
-void condition__signal(struct condition *condition) { pthread_cond_signal(condition__native(condition)); }
-void condition__broadcast(struct condition *condition) { pthread_cond_broadcast(condition__native(condition)); }
-void condition__destroy(struct condition *condition) { pthread_cond_destroy(condition__native(condition)); }
+/* Nobody sleeps: who is about to has not let go of the lock, or finds the number changed. */
+static void condition__wake(struct condition *condition, int count) {
+  struct signal *signal = condition__native(condition);
+  atomic_fetch_add_explicit(&signal->number, 1, memory_order_seq_cst);
+  if (atomic_load_explicit(&signal->sleepers, memory_order_seq_cst))
+    futex__wake(&signal->number, count);
+}
+
+void condition__signal(struct condition *condition) { condition__wake(condition, 1); }
+void condition__broadcast(struct condition *condition) { condition__wake(condition, INT_MAX); }
+void condition__destroy(struct condition *condition) { (void)condition; }
 
 struct thread_start {
   void (*run)(void *argument);

@@ -5,15 +5,11 @@
 #include <stdlib.h>
 #include <windows.h>
 
-/* A word in front of the system's lock, so that who finds it free makes no call: a pair of exchanges, which is less than the slim
-   lock takes under Wine. Who finds it taken sleeps in the system, and says so in the word. */
-struct lock {
-  LONG volatile state; /* enum lock_state */
-  SRWLOCK gate;        /* held from the last look at the state to the sleep, and by who wakes */
+/* The gate of a lock is held from the last look at its word to the sleep, and by who wakes. */
+struct sleep {
+  SRWLOCK gate;
   CONDITION_VARIABLE freed;
 };
-
-enum lock_state { LOCK_FREE, LOCK_TAKEN, LOCK_WANTED /* taken, and somebody may sleep */ };
 
 /* The gate is held from before the caller's lock is let go to the sleep: no signal is lost in between. */
 struct signal {
@@ -21,42 +17,33 @@ struct signal {
   CONDITION_VARIABLE come;
 };
 
-_Static_assert(sizeof(struct lock) <= sizeof(struct mutex), "a lock fits");
+_Static_assert(sizeof(struct sleep) <= sizeof(((struct mutex *)0)->system), "what a lock sleeps by fits");
 _Static_assert(sizeof(struct signal) <= sizeof(struct condition), "a condition variable fits");
 
-static struct lock *mutex__native(struct mutex *mutex) { return (struct lock *)(void *)mutex->words; }
+static struct sleep *mutex__native(struct mutex *mutex) { return (struct sleep *)(void *)mutex->system; }
 static struct signal *condition__native(struct condition *condition) { return (struct signal *)(void *)condition->words; }
 
-void mutex__init(struct mutex *mutex) { *mutex__native(mutex) = (struct lock){LOCK_FREE, SRWLOCK_INIT, CONDITION_VARIABLE_INIT}; }
+void mutex__init(struct mutex *mutex) {
+  atomic_init(&mutex->state, MUTEX_FREE);
+  *mutex__native(mutex) = (struct sleep){SRWLOCK_INIT, CONDITION_VARIABLE_INIT};
+}
+
 void mutex__destroy(struct mutex *mutex) { (void)mutex; /* neither part holds anything */ }
 
-bool mutex__try_lock(struct mutex *mutex) {
-  return InterlockedCompareExchange(&mutex__native(mutex)->state, LOCK_TAKEN, LOCK_FREE) == LOCK_FREE;
-}
-
 /* Whoever has slept takes it as wanted, for there may be others. */
-static void mutex__wait(struct lock *lock) {
-  AcquireSRWLockExclusive(&lock->gate);
-  while (InterlockedExchange(&lock->state, LOCK_WANTED) != LOCK_FREE)
-    SleepConditionVariableSRW(&lock->freed, &lock->gate, INFINITE, 0);
-  ReleaseSRWLockExclusive(&lock->gate);
+void mutex__wait(struct mutex *mutex) {
+  struct sleep *sleep = mutex__native(mutex);
+  AcquireSRWLockExclusive(&sleep->gate);
+  while (atomic_exchange_explicit(&mutex->state, MUTEX_WANTED, memory_order_acquire) != MUTEX_FREE)
+    SleepConditionVariableSRW(&sleep->freed, &sleep->gate, INFINITE, 0);
+  ReleaseSRWLockExclusive(&sleep->gate);
 }
 
-static void mutex__wake(struct lock *lock) {
-  AcquireSRWLockExclusive(&lock->gate);
-  WakeConditionVariable(&lock->freed);
-  ReleaseSRWLockExclusive(&lock->gate);
-}
-
-void mutex__lock(struct mutex *mutex) {
-  if (!mutex__try_lock(mutex))
-    mutex__wait(mutex__native(mutex));
-}
-
-void mutex__unlock(struct mutex *mutex) {
-  struct lock *lock = mutex__native(mutex);
-  if (InterlockedExchange(&lock->state, LOCK_FREE) == LOCK_WANTED)
-    mutex__wake(lock);
+void mutex__wake(struct mutex *mutex) {
+  struct sleep *sleep = mutex__native(mutex);
+  AcquireSRWLockExclusive(&sleep->gate);
+  WakeConditionVariable(&sleep->freed);
+  ReleaseSRWLockExclusive(&sleep->gate);
 }
 
 void condition__init(struct condition *condition) {

@@ -158,7 +158,7 @@ static enum transfer transfer__connect(struct op *op, struct piece *piece) {
 }
 
 enum transfer transfer__try(struct op *op, struct piece *piece) {
-  counter__add(&op->handle->poller->counters.system_calls, 1);
+  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
   switch ((enum op_code)op->slot.kind) {
   case OP_READ:
   case OP_WRITE:
@@ -212,7 +212,7 @@ bool transfer__at_once(struct op *op, struct piece *piece) {
   int count = (int)transfer__parts(op, parts, &asked_bytes);
   if (asked_bytes == 0 || asked_bytes > AT_ONCE_BYTES_MAX)
     return false;
-  counter__add(&op->handle->poller->counters.system_calls, 1);
+  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
   ssize_t moved = preadv2(transfer__descriptor(op), parts, count, (off_t)(data->offset + op->bytes), RWF_NOWAIT);
   if (!transfer__is_final(moved, asked_bytes))
     return false;
@@ -259,7 +259,7 @@ static void transfer__block_vector(struct op *op, struct piece *piece) {
 }
 
 void transfer__block(struct op *op, struct piece *piece) {
-  counter__add(&op->handle->poller->counters.system_calls, 1);
+  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
   struct iovec one;
   if (op->slot.kind == OP_IOCTL)
     transfer__ioctl(op, piece);

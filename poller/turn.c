@@ -1,19 +1,18 @@
 #include "turn.h"
 
-static _Thread_local struct turn *here;
-
-struct turn *turn__here(void) { return here; }
+_Thread_local struct turn *turn__current;
 
 void turn__begin(struct turn *turn, struct poller *poller) {
   turn->poller = poller;
   turn->ready.first = turn->ready.last = 0;
-  turn->outer = here;
+  turn->outer = turn__current;
+  turn->local = 0;
   turn->share = 0;
   turn->seat = 0;
-  here = turn;
+  turn__current = turn;
 }
 
-void turn__end(struct turn *turn) { here = turn->outer; }
+void turn__end(struct turn *turn) { turn__current = turn->outer; }
 
 bool turn__keep(struct turn *turn, struct ready *ready) {
   struct turn_share *share = turn->share;

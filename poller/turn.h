@@ -6,6 +6,7 @@
 #include "ready.h"
 #include "system.h"
 
+struct local;
 struct poller;
 
 /* Of a turn whose list other threads may take (runtime/seats.h). */
@@ -18,12 +19,15 @@ struct turn {
   struct poller *poller;
   struct ready_list ready;
   struct turn *outer; /* a callback may drive another loop */
+  struct local *local;      /* what its thread has for itself; null: nothing */
   struct turn_share *share; /* null: the list is this thread's alone */
   uint32_t seat;      /* where the poller has several: whose port this thread looks at (runtime/seats.h) */
 };
 
+extern _Thread_local struct turn *turn__current;
+
 /* The turn that the calling thread is in, or null. */
-struct turn *turn__here(void);
+static inline struct turn *turn__here(void) { return turn__current; }
 void turn__begin(struct turn *turn, struct poller *poller);
 void turn__end(struct turn *turn);
 /* Puts something into the turn's list. False: it is not to go there. */

@@ -16,7 +16,7 @@ bool uring__goes_at_once(const struct op *op) {
   if (!(handle->slot.flags & HANDLE_SOCKET))
     return false;
   if (op->slot.kind == OP_WRITE)
-    return atomic_load_explicit(&handle->pending[1], memory_order_relaxed) <= 1;
+    return atomic_load_explicit(&handle->pending[1], memory_order_relaxed) == (op__is(op, OP_COUNTED) ? 1 : 0);
   return uring__hint(handle) == HINT_MORE;
 }
 

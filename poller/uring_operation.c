@@ -77,11 +77,13 @@ static enum uring_lane uring__enter_lane(struct op *op, bool inside) {
   enum uring_lane entered = LANE_OURS;
   mutex__lock(lock);
   if (lane->current) {
+    op__count(op);
     ready_list__append(&lane->waiting, &op->ready);
     entered = LANE_TAKEN;
   } else if ((!inside || uring__goes_at_once(op)) && uring__try(op)) {
     entered = LANE_DONE;
   } else {
+    op__count(op);
     lane->current = op;
   }
   mutex__unlock(lock);

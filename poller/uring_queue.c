@@ -21,7 +21,7 @@ static bool uring__is_full(struct io_uring *ring) {
 
 static int uring__call(struct poller *poller, struct uring_ring *ring, unsigned count, unsigned wait, unsigned flags,
                        struct io_uring_getevents_arg *argument) {
-  counter__add(&poller->counters.system_calls, 1);
+  poller__count(poller, COUNTER_SYSTEM_CALLS, 1);
   return io_uring_enter2((unsigned)ring->ring.ring_fd, count, wait, flags, (sigset_t *)(void *)argument, argument ? sizeof *argument : _NSIG / 8);
 }
 

@@ -81,14 +81,14 @@ uint64_t pier_loop_alive(pier_loop *loop) {
   if (!loop)
     return 0;
   struct poller *poller = &loop->poller;
-  return (uint64_t)atomic_load_explicit(&poller->operations.slots_used, memory_order_acquire) +
+  return poller__operations(poller) +
          posts__waiting(&poller->posts) + atomic_load_explicit(&poller->handles_ending, memory_order_acquire) +
          timers__running(&loop->timers) + atomic_load(&loop->holds) + loop__has_wake_out(loop);
 }
 
 /* A repeating timer is no reason to stay; an operation, a handle or a hold is. */
 static bool loop__is_busy(pier_loop *loop) {
-  return atomic_load_explicit(&loop->poller.operations.slots_used, memory_order_acquire) || posts__waiting(&loop->poller.posts) ||
+  return poller__operations(&loop->poller) || posts__waiting(&loop->poller.posts) ||
          atomic_load_explicit(&loop->poller.handles.slots_used, memory_order_acquire) || atomic_load(&loop->holds) || atomic_load(&loop->driver) ||
          loop__has_wake_out(loop);
 }
@@ -116,6 +116,7 @@ static void loop__rest(pier_loop *loop, struct turn *turn) {
   struct ready *ready;
   struct inbox *inbox = &loop->poller.inbox;
   port__flush(&loop->poller);
+  poller__leave_local(turn);
   turn__end(turn);
   bool left = turn->ready.first != NULL;
   while ((ready = ready_list__take(&turn->ready)))
@@ -127,7 +128,7 @@ static void loop__rest(pier_loop *loop, struct turn *turn) {
 /* Gives how many callbacks ran. */
 static uint32_t loop__turn(pier_loop *loop, struct turn *turn, uint64_t timeout_ns) {
   run__gather(loop, turn, timeout_ns);
-  atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
+  poller__count(&loop->poller, COUNTER_TURNS, 1);
   return run__list(loop, turn, TURN_CALLBACKS_MAX);
 }
 
@@ -162,6 +163,7 @@ static int loop__drive(pier_loop *loop, struct turn *turn, pier_run_mode mode, u
 static int loop__drive_here(pier_loop *loop, pier_run_mode mode, uint64_t timeout_ns) {
   struct turn turn;
   turn__begin(&turn, &loop->poller);
+  poller__take_local(&loop->poller, &turn);
   inbox__rise(&loop->poller.inbox);
   int status = loop__drive(loop, &turn, mode, timeout_ns);
   loop__rest(loop, &turn);
@@ -236,6 +238,7 @@ int pier_loop_dispatch(pier_loop *loop, pier_packet *packets, size_t *count) {
   struct turn turn;
   size_t returned = 0;
   turn__begin(&turn, &loop->poller);
+  poller__take_local(&loop->poller, &turn);
   inbox__rise(&loop->poller.inbox);
   for (size_t i = 0; i < *count; i++)
     if (!poller__packet(&loop->poller, &packets[i]))
@@ -245,7 +248,7 @@ int pier_loop_dispatch(pier_loop *loop, pier_packet *packets, size_t *count) {
   inbox__drain(&loop->poller.inbox, &turn.ready);
   timers__expire(&loop->timers);
   run__list(loop, &turn, TURN_CALLBACKS_MAX);
-  atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
+  poller__count(&loop->poller, COUNTER_TURNS, 1);
   loop__rest(loop, &turn);
   return PIER_OK;
 }

@@ -15,7 +15,6 @@ struct pier_loop {
   _Atomic uint64_t driver;  /* the thread in pier_loop_run(), 0: none */
   _Atomic uint32_t stopped; /* pier_loop_stop() was called */
   _Atomic uint64_t holds;
-  _Atomic uint64_t turns;
 };
 
 static inline struct poller *loop__poller(pier_loop *loop) { return &loop->poller; }

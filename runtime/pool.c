@@ -14,7 +14,7 @@ static void pool__lead(struct pool *pool, pier_loop *loop, struct turn *turn) {
   pool->since_look = 0;
   mutex__unlock(&pool->lock);
   run__gather(loop, turn, timeout_ns);
-  atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
+  poller__count(&loop->poller, COUNTER_TURNS, 1);
   mutex__lock(&pool->lock);
   pool->led = false;
   ready_list__move(&pool->line, &turn->ready);
@@ -43,6 +43,7 @@ static void pool__main(void *argument) {
   struct pool *pool = &loop->pool;
   struct turn turn;
   turn__begin(&turn, &loop->poller);
+  poller__take_local(&loop->poller, &turn);
   mutex__lock(&pool->lock);
   while (!pool->stopping) {
     bool look = pool->since_look >= POOL_CALLBACKS_MAX && !pool->led;
@@ -57,6 +58,7 @@ static void pool__main(void *argument) {
     }
   }
   mutex__unlock(&pool->lock);
+  poller__leave_local(&turn);
   turn__end(&turn);
 }
 

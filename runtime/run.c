@@ -27,6 +27,7 @@ static void run__foreign(struct poller *poller, struct op *op) {
   if (handle)
     handle__leave(handle);
   op__release(poller, op);
+  poller__count(poller, COUNTER_PASSED, 1);
   callback(poller->loop, id, &packet, context);
   if (handle)
     run__strand(poller, &handle->strand);
@@ -44,7 +45,6 @@ static void run__operation(pier_loop *loop, struct op *op) {
   if (handle)
     handle__leave(handle);
   op__release(poller, op);
-  counter__add(&poller->counters.completed, 1);
   if (callback)
     callback(&result);
   else if (result.opened)

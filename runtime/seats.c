@@ -22,7 +22,7 @@ static void seat__look(struct seat *seat) {
   else
     poller__wait(&loop->poller, timeout_ns);
   mutex__unlock(&seat->tending);
-  atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
+  poller__count(&loop->poller, COUNTER_TURNS, 1);
 }
 
 static struct ready *seat__next(struct seat *seat) {
@@ -99,11 +99,13 @@ static void seat__main(void *argument) {
   turn__begin(&seat->turn, &seats->loop->poller);
   seat->turn.share = &seat->share;
   seat->turn.seat = seat__index(seat);
+  poller__take_local(&seats->loop->poller, &seat->turn);
   while (!atomic_load_explicit(&seats->stopping, memory_order_acquire)) {
     seat__look(seat);
     seat__help(seat);
     seat__run(seat);
   }
+  poller__leave_local(&seat->turn);
   turn__end(&seat->turn);
 }
 

@@ -49,7 +49,7 @@ class Model:
 
 ALL = [
     # The word of a strand is another one.
-    Model("lifecycle", ["*.c"], r"atomic_(?:store|fetch|compare_exchange)\w*\(&[^;&]*?(?:slot(?:\.|->)|\)->)word\b",
+    Model("lifecycle", ["*.[ch]"], r"atomic_(?:store|fetch|compare_exchange)\w*\(&[^;&]*?(?:slot(?:\.|->)|\)->)word\b",
           {"packets": [], "workers": ["WORKERS"], "gated": ["GATED"]},
           {"MUTANT_NO_EARLY": [], "MUTANT_NO_RECHECK": [], "MUTANT_CANCELLER_NO_PARTY": [], "MUTANT_DETACH_IN_TWO": [],
            "MUTANT_GATE_NO_RECHECK": ["GATED"]}),

@@ -6,7 +6,6 @@
    not here: op__hold_more   io_uring's cancel request is a canceller like any other
    not here: op__hold_in_kernel  who looks at a signalled event: as op__hold
    not here: slab__grow      slots that nobody has seen yet
-   not here: slot__end       the step that slab__release makes
 
    Every run ends, for submits are counted. So "never" is an error at the end, where nobody can move any more. A pending call
    ends by itself or, where it is stuck, only when its end is asked for.
@@ -105,6 +104,19 @@ inline op__bind(s, key) {
 
 inline op__claim_here(s) { atomic { kernel[s] = false; early[s] = false } }
 
+/* Of one that ended inside its call; its port may have settled it already, and then nobody has claimed it. */
+inline op__leave_at_once(s) {
+  atomic {
+    assert(parties[s] >= 2);
+    kernel[s] = false; early[s] = false;
+    parties[s] = parties[s] - 2;
+    if
+    :: parties[s] == 0 -> due!READY_OPERATION(s)
+    :: else
+    fi
+  }
+}
+
 inline op__expect(s) { atomic { at[s] = IDLE; kernel[s] = true } }
 
 /* A call that says "pending" may be over before it returns. */
@@ -172,11 +184,12 @@ inline op__launch(s) {
   do
   :: port__submit(s, done);
      if
+     :: done && !more[s] -> op__leave_at_once(s); break
      :: done ->
         op__claim_here(s);
         if
         :: GOES_ON(s) -> more[s] = false; op__expect(s)
-        :: else -> op__leave(s, 2); break
+        :: else -> op__leave_at_once(s); break
         fi
      :: else ->
         op__submitted(s, was_early);
@@ -259,9 +272,24 @@ inline op__claim_as(s, key, claim) {
   }
 }
 
+inline op__complete_settled(s) {
+  atomic {
+    assert(kernel[s] && parties[s] >= 1);
+    kernel[s] = false;
+    parties[s]--;
+    if
+    :: parties[s] == 0 -> due!READY_OPERATION(s)
+    :: else
+    fi
+  }
+}
+
 inline op__complete(s) {
-  atomic { assert(kernel[s]); kernel[s] = false }
-  op__settle(s)
+  if
+  :: !more[s] -> op__complete_settled(s)
+  :: atomic { assert(kernel[s]); kernel[s] = false }
+     op__settle(s)
+  fi
 }
 
 inline op__cancel(s, meant) {

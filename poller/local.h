@@ -1,0 +1,50 @@
+/* What a thread of the loop has for itself: its counts, and free operation slots at hand.
+
+   Only that thread writes here, so that neither counting nor taking a slot needs an exchange; anybody may read. What is done outside a
+   turn goes to the poller's shared counts, by exchanges. Who wants a number adds them all up. */
+#ifndef PIER_LOCAL_H
+#define PIER_LOCAL_H
+
+#include "slab.h"
+
+/* Counts since the loop was opened; relaxed, for metrics only, but for the first two: they say whether operations are alive. */
+enum counter {
+  COUNTER_ACQUIRED, /* operation slots taken */
+  COUNTER_RELEASED, /* and given back */
+  COUNTER_TURNS,
+  COUNTER_WAITS,
+  COUNTER_PACKETS,
+  COUNTER_FOREIGN,
+  COUNTER_PASSED_ON, /* of the foreign ones, those that took a slot on their way to a callback */
+  COUNTER_PASSED,    /* and have got there */
+  COUNTER_DROPPED,
+  COUNTER_WAKES,
+  COUNTER_IMMEDIATE,
+  COUNTER_SYSTEM_CALLS,
+  COUNTER_CANCELS,
+  COUNTER_HAND_OVERS,
+  COUNTER_EVENTS,
+  COUNTERS
+};
+
+#define LOCAL_SLOTS 32u
+
+struct local {
+  _Atomic uint64_t counts[COUNTERS];
+  uint32_t slots_count; /* free slots at hand */
+  uint32_t slots_max;   /* of them; 0: the slab is too small for any to be kept back */
+  struct slot *slots[LOCAL_SLOTS];
+  _Atomic bool taken;   /* by a thread's turn */
+};
+
+/* By the thread that has it. The store releases: who reads of a slot's return also sees that it was taken. */
+static inline void local__count(struct local *local, enum counter counter, uint64_t n) {
+  uint64_t count = atomic_load_explicit(&local->counts[counter], memory_order_relaxed);
+  atomic_store_explicit(&local->counts[counter], count + n, memory_order_release);
+}
+
+/* A free slot of the slab's, without a count; null as slab__acquire(). And back; its generation has ended. */
+struct slot *local__take(struct local *local, struct slab *slab);
+void local__give(struct local *local, struct slab *slab, struct slot *slot);
+
+#endif
