@@ -202,3 +202,29 @@ pier_operation pier_writev_at(pier_handle handle, const pier_buffer *parts, size
       .code = OP_WRITE, .vectored = true, .parts = parts, .count = count, .offset = offset, .positioned = true, .deadline_ns = deadline_ns};
   return io__submit(handle, &request, callback, context);
 }
+
+/* ---- Here and now ---- */
+
+static int io__try_write(struct handle *handle, const void *buffer, size_t length, size_t *written) {
+  pier_kind kind = (pier_kind)handle->slot.kind;
+  if (kind == PIER_KIND_TCP_LISTENER || kind == PIER_KIND_PIPE_LISTENER)
+    return PIER_EBADF;
+  /* What nobody knows yet is asked by the first operation, and that waits for the answer. */
+  if (handle__is_gated(handle))
+    return PIER_EAGAIN;
+  return port__try_write(handle, buffer, length < OP_PIECE_BYTES_MAX ? length : OP_PIECE_BYTES_MAX, written);
+}
+
+int pier_try_write(pier_handle id, const void *buffer, size_t length, size_t *written) {
+  struct poller *poller = poller__of(id, ID_HANDLE);
+  struct handle *handle = NULL;
+  if (!written || (!buffer && length))
+    return PIER_EINVAL;
+  *written = 0;
+  int status = poller ? handle__enter(poller, id, &handle) : PIER_EBADF;
+  if (status != PIER_OK)
+    return status;
+  status = io__try_write(handle, buffer, length, written);
+  handle__leave(handle);
+  return status;
+}

@@ -34,6 +34,14 @@ PIER_API pier_operation pier_read(pier_handle handle, void *buffer, size_t lengt
 PIER_API pier_operation pier_write(pier_handle handle, const void *buffer, size_t length, uint64_t deadline_ns,
                                    pier_callback callback, void *context);
 
+/** Writes to a stream, or sends a datagram to the connected peer, here and now: no operation, no callback. #PIER_OK with the number of
+ *  bytes that went in `*written`, for a stream perhaps fewer than `length`; #PIER_EAGAIN with 0 where nothing can go without waiting,
+ *  because the peer does not read or because writes that were submitted before are still on their way, and always for what
+ *  cannot be written so (files, Windows' pipes, a Windows socket that was registered): submit the rest with pier_write(). Otherwise
+ *  #PIER_EINVAL, #PIER_EBADF, #PIER_ECLOSED, or what the system reports; nothing went then. The bytes are yours again at once. Any thread.
+ *  For small answers this costs a good deal less than an operation. (WSASend without an OVERLAPPED on a socket that does not block, send.) */
+PIER_API int pier_try_write(pier_handle handle, const void *buffer, size_t length, size_t *written);
+
 /** Reads at a position of a file; Pier's own position stays where it is. (ReadFile with an offset.) */
 PIER_API pier_operation pier_read_at(pier_handle handle, void *buffer, size_t length, int64_t offset, uint64_t deadline_ns,
                                      pier_callback callback, void *context);

@@ -46,7 +46,7 @@ struct handle {
   _Atomic uint32_t state;      /* enum pier_state, without closing; HANDLE_GATE */
   _Atomic int32_t pending[2];  /* ordered handles: reads and writes that the kernel has; for a moment off by those in hand */
 #ifdef _WIN32
-  _Atomic uint32_t ended_inside; /* files: how many calls in a row said "pending" and were over (iocp_inside.c) */
+  _Atomic uint32_t learned;    /* files: how many calls in a row said "pending" and were over (iocp_inside.c); sockets: IOCP_NON_BLOCKING */
 #else
   uint32_t watch;              /* under the lanes' lock: what the poller knows of its readiness */
   int32_t watched;             /* the descriptor in the poller's set: a duplicate where somebody has put it there himself */

@@ -9,6 +9,9 @@
 
 #define IOCP_STATUS_PENDING 0x103u
 
+/* In handle->learned of a socket: its calls without an OVERLAPPED do not wait (iocp_try.c). */
+#define IOCP_NON_BLOCKING 1u
+
 static inline OVERLAPPED *iocp__overlapped(struct op *op) { return (OVERLAPPED *)(void *)op->system; }
 static inline HANDLE iocp__native(const struct handle *handle) { return (HANDLE)handle->native; }
 

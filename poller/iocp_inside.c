@@ -15,7 +15,7 @@ static bool inside__concerns(const struct handle *handle) {
 }
 
 bool inside__is_trusted(const struct handle *handle) {
-  uint32_t seen = atomic_load_explicit(&((struct handle *)handle)->ended_inside, memory_order_relaxed);
+  uint32_t seen = atomic_load_explicit(&((struct handle *)handle)->learned, memory_order_relaxed);
   return seen >= INSIDE_TRUSTED && seen != INSIDE_NEVER;
 }
 
@@ -23,11 +23,11 @@ void inside__note(struct op *op) {
   struct handle *handle = op->handle;
   if (!inside__concerns(handle))
     return;
-  uint32_t seen = atomic_load_explicit(&handle->ended_inside, memory_order_relaxed);
+  uint32_t seen = atomic_load_explicit(&handle->learned, memory_order_relaxed);
   if (seen == INSIDE_NEVER)
     return;
   /* Submits that race may lose a count, which does no harm: it is only a hint. */
-  atomic_store_explicit(&handle->ended_inside, iocp__still_pending(op) ? 0 : seen + 1, memory_order_relaxed);
+  atomic_store_explicit(&handle->learned, iocp__still_pending(op) ? 0 : seen + 1, memory_order_relaxed);
 }
 
 static void inside__is_over(struct op *op) { op->slot.detail = (uint16_t)(op->slot.detail & ~OP_AWAITED); }
@@ -52,7 +52,7 @@ enum port_start inside__transfer(struct op *op, const struct op_piece *asked, ui
     error__from_ntstatus((uint32_t)status, &piece->code);
     return PORT_DONE;
   }
-  atomic_store_explicit(&handle->ended_inside, INSIDE_NEVER, memory_order_relaxed);
+  atomic_store_explicit(&handle->learned, INSIDE_NEVER, memory_order_relaxed);
   op__mark(op, OP_EVENT); /* no packet is one of its either */
   handle->poller->offload(handle->poller, op);
   return PORT_PENDING;

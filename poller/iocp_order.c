@@ -13,7 +13,7 @@ static struct lane *order__lane(const struct op *op) { return &op->handle->lanes
 
 void port__init_handle(struct handle *handle) {
   handle->lanes[0] = handle->lanes[1] = (struct lane){NULL, {NULL, NULL}};
-  atomic_init(&handle->ended_inside, 0);
+  atomic_init(&handle->learned, 0);
 }
 
 /* Under the lock: true if it is served now. */

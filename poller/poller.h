@@ -124,6 +124,9 @@ void port__prepare(struct op *op);
 /* Makes the system call, and counts it. PORT_DONE: it ended there, `piece` says how (unless OP_SETTLED says that it is taken in
    already), and no packet will come. */
 enum port_start port__submit(struct op *op, struct piece *piece);
+/* Writes to a stream or sends a datagram here and now, behind all that was submitted: PIER_OK and how much went; PIER_EAGAIN if that cannot
+   be had without waiting, or never with this handle; or what the system says. The caller has entered the handle. */
+int port__try_write(struct handle *handle, const void *bytes, size_t length_bytes, size_t *written_bytes);
 /* For a handle that blocks: makes the call if it is certain not to wait. False: nothing was done, and a worker has to. */
 bool port__at_once(struct op *op, struct piece *piece);
 /* For a handle that blocks: the same on a worker thread, to its end. */
