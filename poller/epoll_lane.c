@@ -78,7 +78,7 @@ static void epoll__run_lane(struct handle *handle, unsigned lane, struct ready_l
   struct ready_list *waiting = &handle->lanes[lane].waiting;
   bool datagrams = lane == 0 && handle->slot.kind == PIER_KIND_UDP;
   while (waiting->first && ((handle->watch & lane_ready[lane]) || op__is(op__of_ready(waiting->first), OP_SETTLED))) {
-    enum gather together = gather__write(handle, waiting, done);
+    enum gather together = lane == 1 && waiting->first->next ? gather__write(handle, waiting, done) : GATHER_NOTHING;
     if (together == GATHER_FULL)
       handle->watch &= ~lane_ready[lane];
     if (together != GATHER_NOTHING)

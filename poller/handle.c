@@ -28,11 +28,6 @@ struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t 
   return handle;
 }
 
-pier_handle handle__id(const struct handle *handle) {
-  uint64_t word = atomic_load_explicit(&((struct handle *)handle)->slot.word, memory_order_relaxed);
-  return id__make(ID_HANDLE, handle->poller->index, slab__index(&handle->slot), slot__generation(word));
-}
-
 pier_handle handle__open(struct handle *handle) {
   pier_handle id = handle__id(handle);
   atomic_fetch_or_explicit(&handle->slot.word, HANDLE_LIVE, memory_order_release);
@@ -82,10 +77,6 @@ struct handle *handle__find(struct poller *poller, pier_handle id) {
       slot__generation(atomic_load_explicit(&slot->word, memory_order_acquire)) != id__generation(id))
     return NULL;
   return handle__of_slot(slot);
-}
-
-bool handle__is_closing(const struct handle *handle) {
-  return atomic_load_explicit(&((struct handle *)handle)->slot.word, memory_order_seq_cst) & HANDLE_CLOSING;
 }
 
 void handle__associate(struct handle *handle) {

@@ -83,7 +83,6 @@ static inline struct handle *handle__of_closing(struct ready *ready) {
 struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t native);
 /* Makes the id valid. */
 pier_handle handle__open(struct handle *handle);
-pier_handle handle__id(const struct handle *handle);
 
 /* Counts an operation in: PIER_OK and the handle; PIER_ECLOSED for one that is closed or closing, PIER_EBADF for an id that
    never was one of this poller's. While a detach is going on it waits for that. */
@@ -93,7 +92,10 @@ void handle__leave(struct handle *handle);
 
 /* The handle that an id names now, if it does; for readers of things that never change while the slot lives. */
 struct handle *handle__find(struct poller *poller, pier_handle id);
-bool handle__is_closing(const struct handle *handle);
+
+static inline bool handle__is_closing(const struct handle *handle) {
+  return atomic_load_explicit(&((struct handle *)handle)->slot.word, memory_order_seq_cst) & HANDLE_CLOSING;
+}
 
 /* Puts a fresh handle on the port; the state says afterwards where it stands. */
 void handle__associate(struct handle *handle);

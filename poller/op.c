@@ -41,11 +41,6 @@ void op__release(struct poller *poller, struct op *op) {
   poller__count(poller, COUNTER_RELEASED, 1); /* last, so that who finds nothing alive finds all slots free */
 }
 
-pier_operation op__id(const struct poller *poller, const struct op *op) {
-  uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_relaxed);
-  return id__make(ID_OPERATION, poller->index, slab__index(&op->slot), slot__generation(word));
-}
-
 void op__bind(struct op *op, struct handle *handle) {
   op->handle = handle;
   uint64_t gated = handle && handle__is_gated(handle) ? OP_GATED : 0;

@@ -153,14 +153,22 @@ struct op_piece {
   uint32_t bytes;
   uint64_t offset;
 };
-struct op_piece op__piece(const struct op *op);
+struct op_piece op__piece_of_parts(const struct op *op);
+
+static inline struct op_piece op__piece(const struct op *op) {
+  const struct op_data *data = &op->as.data;
+  if (data->count != 1 || data->part)
+    return op__piece_of_parts(op);
+  size_t left = data->parts->length - data->part_done;
+  return (struct op_piece){(char *)data->parts->base + data->part_done, left < OP_PIECE_BYTES_MAX ? (uint32_t)left : OP_PIECE_BYTES_MAX,
+                           data->offset + op->bytes};
+}
 
 /* A slot for an operation, with the submitting party in it; null for want of one. */
 struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context);
 /* Void from here on. */
 void op__release(struct poller *poller, struct op *op);
 
-pier_operation op__id(const struct poller *poller, const struct op *op);
 
 /* Takes the operation on `handle`, which has been entered (or on none: work, whose arguments are set). From here on its parties are two: the caller and the kernel. */
 void op__bind(struct op *op, struct handle *handle);

@@ -1,6 +1,6 @@
 #include "piece.h"
 
-struct op_piece op__piece(const struct op *op) {
+struct op_piece op__piece_of_parts(const struct op *op) {
   const struct op_data *data = &op->as.data;
   struct op_piece piece = {NULL, 0, data->offset + op->bytes};
   size_t done = data->part_done;
@@ -36,6 +36,24 @@ static bool piece__goes_on(const struct op *op, uint32_t bytes) {
   return op->handle->slot.kind == PIER_KIND_FILE && (data->part_done == 0 || bytes == OP_PIECE_BYTES_MAX);
 }
 
+/* The usual case: one part, and some of it was moved. */
+static bool piece__is_plain(const struct op *op, const struct piece *piece) {
+  return op->as.data.count == 1 && op->as.data.part == 0 && !piece->code && piece->bytes;
+}
+
+static bool piece__take_in_plain(struct op *op, uint32_t bytes) {
+  struct op_data *data = &op->as.data;
+  op->ready.code = 0;
+  op->bytes += bytes;
+  if (bytes == data->parts->length - data->part_done) {
+    data->part = 1;
+    data->part_done = 0;
+    return false;
+  }
+  data->part_done += bytes;
+  return piece__goes_on(op, bytes);
+}
+
 /* Takes in what the system said of one call to read or write. True if there is another to make. */
 static bool piece__transfer(struct op *op, const struct piece *piece) {
   struct op_piece asked = op__piece(op);
@@ -65,8 +83,10 @@ static bool piece__transfer(struct op *op, const struct piece *piece) {
 
 /* The system cancels what a thread started and left behind when it ends, where no port is in the way. Nobody here asked for it. */
 static bool op__was_orphaned(const struct op *op, const struct piece *piece) {
+  if (!piece->code)
+    return false;
   uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_acquire);
-  return piece->code && !piece->bytes && port__is_cancelled(piece->code) && !(word & OP_CANCEL) && !handle__is_closing(op->handle);
+  return !piece->bytes && port__is_cancelled(piece->code) && !(word & OP_CANCEL) && !handle__is_closing(op->handle);
 }
 
 /* The same for every operation. */
@@ -74,7 +94,7 @@ bool piece__take_in(struct op *op, const struct piece *piece) {
   if (op__was_orphaned(op, piece))
     return true;
   if (op->slot.kind == OP_READ || op->slot.kind == OP_WRITE)
-    return piece__transfer(op, piece);
+    return piece__is_plain(op, piece) ? piece__take_in_plain(op, piece->bytes) : piece__transfer(op, piece);
   op->ready.code = piece->code;
   op->bytes += piece->bytes;
   return op->slot.kind == OP_ACCEPT && piece->code && port__peer_went_away(piece->code);

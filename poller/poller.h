@@ -45,6 +45,16 @@ struct poller {
   struct local shared;        /* of everybody else, by exchanges; it keeps no slots */
 };
 
+static inline pier_handle handle__id(const struct handle *handle) {
+  uint64_t word = atomic_load_explicit(&((struct handle *)handle)->slot.word, memory_order_relaxed);
+  return id__make(ID_HANDLE, handle->poller->index, slab__index(&handle->slot), slot__generation(word));
+}
+
+static inline pier_operation op__id(const struct poller *poller, const struct op *op) {
+  uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_relaxed);
+  return id__make(ID_OPERATION, poller->index, slab__index(&op->slot), slot__generation(word));
+}
+
 struct poller_limits {
   uint32_t operations_max;
   uint32_t handles_max;

@@ -1,6 +1,6 @@
 #include "strand.h"
 
-bool strand__enter(struct strand *strand, struct ready *ready) {
+bool strand__enter_busy(struct strand *strand, struct ready *ready) {
   uintptr_t word = atomic_load_explicit(&strand->word, memory_order_relaxed);
   for (;;) {
     uintptr_t next = 0; /* idle: running, with nothing waiting */
@@ -13,11 +13,8 @@ bool strand__enter(struct strand *strand, struct ready *ready) {
   }
 }
 
-struct ready *strand__next(struct strand *strand) {
+struct ready *strand__next_of_several(struct strand *strand) {
   if (!strand->turned) {
-    uintptr_t word = 0;
-    if (atomic_compare_exchange_strong_explicit(&strand->word, &word, STRAND_IDLE, memory_order_acq_rel, memory_order_acquire))
-      return NULL;
     /* The stack has the latest on top: turn it, so that the order is that of the arrivals. */
     struct ready *latest = (struct ready *)atomic_exchange_explicit(&strand->word, 0, memory_order_acq_rel);
     while (latest) {

@@ -23,9 +23,19 @@ static inline void strand__init(struct strand *strand) {
 
 /* True: the strand was idle, it is now the caller's, who has to see to it that `ready` is run and then calls strand__next().
    False: left to the thread that runs the strand. */
-bool strand__enter(struct strand *strand, struct ready *ready);
+bool strand__enter_busy(struct strand *strand, struct ready *ready);
+static inline bool strand__enter(struct strand *strand, struct ready *ready) {
+  uintptr_t word = STRAND_IDLE;
+  return atomic_compare_exchange_strong_explicit(&strand->word, &word, 0, memory_order_acq_rel, memory_order_relaxed) || strand__enter_busy(strand, ready);
+}
 
 /* Called when what was run is through: the next to run, or null, and the strand is idle again. */
-struct ready *strand__next(struct strand *strand);
+struct ready *strand__next_of_several(struct strand *strand);
+static inline struct ready *strand__next(struct strand *strand) {
+  uintptr_t word = 0;
+  if (!strand->turned && atomic_compare_exchange_strong_explicit(&strand->word, &word, STRAND_IDLE, memory_order_acq_rel, memory_order_acquire))
+    return NULL;
+  return strand__next_of_several(strand);
+}
 
 #endif

@@ -118,8 +118,36 @@ static enum transfer transfer__vector(struct op *op, struct piece *piece) {
   return transfer__data_in(op, parts, piece);
 }
 
+/* A stream's single part, which is nearly all that is ever moved over one: without an array of parts. */
+static bool transfer__is_plain(const struct op *op) {
+  const struct handle *handle = op->handle;
+  const struct op_data *data = &op->as.data;
+  bool plain = handle->slot.kind == PIER_KIND_TCP || (handle->slot.kind == PIER_KIND_PIPE && op->slot.kind == OP_WRITE);
+  return plain && (handle->slot.flags & HANDLE_SOCKET) && data->count == 1 && data->part == 0 && data->parts->length - data->part_done - 1 < OP_PIECE_BYTES_MAX;
+}
+
+static enum transfer transfer__plain(struct op *op, struct piece *piece) {
+  struct op_piece asked = op__piece(op);
+  int descriptor = transfer__descriptor(op);
+  bool reads = op->slot.kind == OP_READ;
+  ssize_t moved;
+  do
+    moved = reads ? recv(descriptor, asked.base, asked.bytes, MSG_DONTWAIT) : send(descriptor, asked.base, asked.bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (moved < 0 && errno == EINTR);
+  if (moved > 0) {
+    *piece = (struct piece){0, (uint32_t)moved};
+    return reads && (size_t)moved < asked.bytes ? TRANSFER_DRAINED : TRANSFER_DONE;
+  }
+  if (moved < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    return TRANSFER_WAITS;
+  transfer__read(op, moved < 0 ? -errno : moved, asked.bytes, piece);
+  return TRANSFER_DONE;
+}
+
 static enum transfer transfer__data(struct op *op, struct piece *piece) {
   struct iovec one;
+  if (transfer__is_plain(op))
+    return transfer__plain(op, piece);
   return op->as.data.count <= 1 ? transfer__data_in(op, &one, piece) : transfer__vector(op, piece);
 }
 

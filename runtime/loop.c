@@ -86,6 +86,13 @@ uint64_t pier_loop_alive(pier_loop *loop) {
          timers__running(&loop->timers) + atomic_load(&loop->holds) + loop__has_wake_out(loop);
 }
 
+/* What is most likely first: a loop that has something to do asks after each of its turns. */
+bool loop__is_alive(pier_loop *loop) {
+  const struct poller *poller = &loop->poller;
+  return poller__operations(poller) || timers__running(&loop->timers) || atomic_load(&loop->holds) || posts__waiting(&loop->poller.posts) ||
+         atomic_load_explicit(&loop->poller.handles_ending, memory_order_acquire) || loop__has_wake_out(loop);
+}
+
 /* A repeating timer is no reason to stay; an operation, a handle or a hold is. */
 static bool loop__is_busy(pier_loop *loop) {
   return poller__operations(&loop->poller) || posts__waiting(&loop->poller.posts) ||
@@ -133,7 +140,7 @@ static uint32_t loop__turn(pier_loop *loop, struct turn *turn, uint64_t timeout_
 }
 
 static bool loop__has_cause(pier_loop *loop, const struct turn *turn) {
-  return !atomic_load(&loop->stopped) && (turn->ready.first || pier_loop_alive(loop));
+  return !atomic_load(&loop->stopped) && (turn->ready.first || loop__is_alive(loop));
 }
 
 /* What is left until a moment; UINT64_MAX if there is none. */

@@ -21,6 +21,9 @@ static inline struct poller *loop__poller(pier_loop *loop) { return &loop->polle
 static inline struct timers *loop__timers(pier_loop *loop) { return &loop->timers; }
 static inline struct workers *loop__workers(pier_loop *loop) { return &loop->workers; }
 
+/* Whether pier_loop_alive() would count anything. */
+bool loop__is_alive(pier_loop *loop);
+
 /* Has whoever runs the loop look again: it may have to stop. */
 void loop__look(pier_loop *loop);
 

@@ -34,7 +34,7 @@ static void pool__work(struct pool *pool, pier_loop *loop, struct turn *turn) {
   pool->running--;
   pool->since_look += ran;
   ready_list__move(&pool->line, &turn->ready);
-  if (!pool->line.first && !pool->running && !pier_loop_alive(loop))
+  if (!pool->line.first && !pool->running && !loop__is_alive(loop))
     condition__broadcast(&pool->quiet);
 }
 
@@ -126,7 +126,7 @@ void pool__close(struct pool *pool, pier_loop *loop) {
 static bool pool__is_quiet(struct pool *pool, pier_loop *loop) {
   if (pool->seats)
     return seats__are_quiet(pool->seats);
-  return !pool->running && !pool->line.first && !pier_loop_alive(loop);
+  return !pool->running && !pool->line.first && !loop__is_alive(loop);
 }
 
 bool pool__wait(struct pool *pool, pier_loop *loop, uint64_t timeout_ns) {

@@ -45,7 +45,7 @@ static void seat__run(struct seat *seat) {
   while (ran < SEATS_CALLBACKS_MAX && (ready = seat__next(seat)))
     ran += run__one(seats->loop, ready, SEATS_CALLBACKS_MAX - ran);
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
-  if (!pier_loop_alive(seats->loop))
+  if (!loop__is_alive(seats->loop))
     pool__look(&seats->loop->pool);
 }
 
@@ -182,5 +182,5 @@ static bool seats__rest(struct seats *seats, uint64_t *beats) {
 bool seats__are_quiet(struct seats *seats) {
   uint64_t before, after;
   /* A callback that began after the first look and ended before the last one may have left something. */
-  return seats__rest(seats, &before) && !pier_loop_alive(seats->loop) && seats__rest(seats, &after) && before == after;
+  return seats__rest(seats, &before) && !loop__is_alive(seats->loop) && seats__rest(seats, &after) && before == after;
 }

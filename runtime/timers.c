@@ -202,11 +202,9 @@ static size_t timers__take_due(struct timers *timers, uint64_t now_ns, pier_oper
   return count;
 }
 
-void timers__expire(struct timers *timers) {
+void timers__expire_due(struct timers *timers) {
   uint64_t due_ns = atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed);
   pier_operation operations[EXPIRE_BATCH];
-  if (due_ns == UINT64_MAX)
-    return;
   uint64_t now_ns = clock__now_ns();
   size_t count = due_ns <= now_ns ? timers__take_due(timers, now_ns, operations) : 0;
   for (size_t i = 0; i < count; i++)

@@ -30,7 +30,11 @@ void timers__forget_deadline(struct timers *timers);
 uint64_t timers__due_in_ns(struct timers *timers);
 
 /* Delivers the timers that are due and cancels the operations whose time is up. */
-void timers__expire(struct timers *timers);
+void timers__expire_due(struct timers *timers);
+static inline void timers__expire(struct timers *timers) {
+  if (atomic_load_explicit(&timers->next_due_ns, memory_order_relaxed) != UINT64_MAX)
+    timers__expire_due(timers);
+}
 
 /* Runs the callback of a timer that was delivered. */
 void timers__run(struct timers *timers, struct ready *ready, pier_loop *loop);
