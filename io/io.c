@@ -1,4 +1,5 @@
 #include "io_request.h"
+#include "read_multishot.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,8 @@ static int io__prepare(struct op *op, size_t length_bytes) {
 
 static int io__admit_transfer(struct op *op) {
   size_t length_bytes = 0;
+  if (op__is_multishot(op))
+    return read_multishot__admit(op);
   int status = io__check_kind(op);
   if (status == PIER_OK && !io__sum(op->as.data.parts, op->as.data.count, &length_bytes))
     status = PIER_EINVAL;
@@ -201,30 +204,4 @@ pier_operation pier_writev_at(pier_handle handle, const pier_buffer *parts, size
   struct io_request request = {
       .code = OP_WRITE, .vectored = true, .parts = parts, .count = count, .offset = offset, .positioned = true, .deadline_ns = deadline_ns};
   return io__submit(handle, &request, callback, context);
-}
-
-/* ---- Here and now ---- */
-
-static int io__try_write(struct handle *handle, const void *buffer, size_t length, size_t *written) {
-  pier_kind kind = (pier_kind)handle->slot.kind;
-  if (kind == PIER_KIND_TCP_LISTENER || kind == PIER_KIND_PIPE_LISTENER)
-    return PIER_EBADF;
-  /* What nobody knows yet is asked by the first operation, and that waits for the answer. */
-  if (handle__is_gated(handle))
-    return PIER_EAGAIN;
-  return port__try_write(handle, buffer, length < OP_PIECE_BYTES_MAX ? length : OP_PIECE_BYTES_MAX, written);
-}
-
-int pier_try_write(pier_handle id, const void *buffer, size_t length, size_t *written) {
-  struct poller *poller = poller__of(id, ID_HANDLE);
-  struct handle *handle = NULL;
-  if (!written || (!buffer && length))
-    return PIER_EINVAL;
-  *written = 0;
-  int status = poller ? handle__enter(poller, id, &handle) : PIER_EBADF;
-  if (status != PIER_OK)
-    return status;
-  status = io__try_write(handle, buffer, length, written);
-  handle__leave(handle);
-  return status;
 }

@@ -28,6 +28,16 @@ extern "C" {
 PIER_API pier_operation pier_read(pier_handle handle, void *buffer, size_t length, uint64_t deadline_ns,
                                   pier_callback callback, void *context);
 
+/** Keeps reading: the callback comes for each chunk of a stream or byte pipe, and for each datagram, with `data`, `bytes` and `more` set
+ *  (and `from`, for a datagram). Its last time is without `more`: at the end of the stream with #PIER_OK and `end`, when it was cancelled
+ *  (pier_cancel() is how to stop it), at its deadline, when the handle is closed, or with what the system reports. The bytes lie in a buffer
+ *  of the loop's until the callback returns; copy what you keep, and answer from there with pier_try_write() if you like. Meanwhile other
+ *  reads of the handle wait. #PIER_ENOTSUP for files, listeners' #PIER_EBADF, #PIER_ENOTSUP for message pipes; #PIER_EINVAL without a callback.
+ *  It takes one operation slot for as long as it goes on; on Linux a stream that waits has no buffer, on Windows and for handles that block
+ *  one of 16 KiB (64 KiB for datagrams) that is allocated with the first call. (recv when epoll or a poll that stays in the ring says that
+ *  there is something; one overlapped read after the other on Windows.) */
+PIER_API pier_operation pier_read_multishot(pier_handle handle, uint64_t deadline_ns, pier_callback callback, void *context);
+
 /** Writes all `length` bytes, or fails; `bytes` says how many went out. A file: at Pier's own position, which moves on; at its
  *  end, atomically, if it was opened with #PIER_OPEN_APPEND. Writes on one stream go out in the order of their submits.
  *  (WriteFile, WSASend.) */

@@ -54,7 +54,7 @@ struct datagram_batch {
 /* One buffer, with room in it. Others are served alone when their turn comes. */
 static bool datagram__is_plain(const struct op *op) {
   const struct op_data *data = &op->as.data;
-  return !op__is(op, OP_SETTLED) && data->count == 1 && data->parts->length > 0 && data->parts->length <= OP_PIECE_BYTES_MAX;
+  return !op__is(op, OP_SETTLED) && !op__is_multishot(op) && data->count == 1 && data->parts->length > 0 && data->parts->length <= OP_PIECE_BYTES_MAX;
 }
 
 static unsigned datagram__gather(const struct lane *lane, struct datagram_batch *batch) {

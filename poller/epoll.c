@@ -166,5 +166,7 @@ const struct port_backend epoll_backend = {
     .wake = epoll__wake,
     .flush = epoll__flush,
     .post = port_common__post,
+    .resume = epoll__resume,
+    .end = epoll__end,
     .forget = epoll__forget,
 };

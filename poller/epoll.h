@@ -20,6 +20,8 @@ void epoll__unwatch(struct handle *handle);
 /* epoll_lane.c: operations. */
 enum port_start epoll__submit(struct op *op, struct piece *piece);
 void epoll__cancel(struct op *op);
+void epoll__resume(struct op *op);
+void epoll__end(struct op *op);
 bool epoll__cancel_all(struct handle *handle);
 /* What the system has said of a handle; stale ids do nothing. */
 void epoll__event(struct poller *poller, pier_handle id, uint32_t events);

@@ -7,6 +7,7 @@
 #include "datagram.h"
 #include "epoll.h"
 #include "gather.h"
+#include "multishot.h"
 #include "transfer.h"
 
 #include <errno.h>
@@ -36,7 +37,9 @@ static bool epoll__is_on_port(struct handle *handle) {
   return atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_ASSOCIATED;
 }
 
-static bool epoll__is_idle(const struct handle *handle) { return !handle->lanes[0].waiting.first && !handle->lanes[1].waiting.first; }
+static bool epoll__is_idle(const struct handle *handle) {
+  return !handle->lanes[0].waiting.first && !handle->lanes[1].waiting.first && !handle->lanes[0].current;
+}
 
 /* A handle that is not on the port is watched only while somebody waits. */
 static void epoll__rest(struct handle *handle) {
@@ -52,6 +55,41 @@ static uint32_t epoll__await(struct handle *handle, unsigned lane) {
   return epoll__watch(handle, room);
 }
 
+/* ---- One that keeps reading: it is its lane's current one, as long as it lives ---- */
+
+/* Takes it in hand, unless somebody has it. Under the lock. */
+static bool epoll__seize(struct handle *handle, struct op *op) {
+  if (op->system[MULTISHOT_STATE] & MULTISHOT_BUSY)
+    return false;
+  op->system[MULTISHOT_STATE] = MULTISHOT_BUSY;
+  handle->watch &= ~(uint32_t)WATCH_READ;
+  return true;
+}
+
+/* Under the lock: the one of a lane that keeps reading, if it is to be run now. One that waited for its turn begins. */
+static struct op *epoll__take_due(struct handle *handle) {
+  struct lane *lane = &handle->lanes[0];
+  if (!lane->current && lane->waiting.first && op__is_multishot(op__of_ready(lane->waiting.first)))
+    lane->current = op__of_ready(ready_list__take(&lane->waiting));
+  return lane->current && (handle->watch & WATCH_READ) && epoll__seize(handle, lane->current) ? lane->current : NULL;
+}
+
+static enum port_start epoll__begin_multishot(struct op *op, bool ready, struct piece *piece) {
+  struct lane *lane = &op->handle->lanes[0];
+  piece->code = epoll__await(op->handle, 0);
+  if (piece->code)
+    return PORT_DONE;
+  op__count(op);
+  if (lane->current || lane->waiting.first) {
+    ready_list__append(&lane->waiting, &op->ready);
+    return PORT_PENDING;
+  }
+  lane->current = op;
+  return ready && epoll__seize(op->handle, op) ? PORT_DUE : PORT_PENDING;
+}
+
+/* ---- Submit, serve, cancel ---- */
+
 enum port_start epoll__submit(struct op *op, struct piece *piece) {
   struct handle *handle = op->handle;
   unsigned lane = port__lane(op);
@@ -60,7 +98,12 @@ enum port_start epoll__submit(struct op *op, struct piece *piece) {
   struct ready_list *waiting = &handle->lanes[lane].waiting;
   /* Off the port nothing is remembered: what is there is asked for each time. */
   bool ready = (handle->watch & lane_ready[lane]) || !epoll__is_on_port(handle) || op->slot.kind == OP_CONNECT;
-  if (!waiting->first && ready && epoll__serve(handle, op, lane)) {
+  if (op__is_multishot(op)) {
+    enum port_start start = epoll__begin_multishot(op, ready, piece);
+    mutex__unlock(lock);
+    return start;
+  }
+  if (!waiting->first && !handle->lanes[lane].current && ready && epoll__serve(handle, op, lane)) {
     mutex__unlock(lock);
     return PORT_DONE;
   }
@@ -77,7 +120,7 @@ enum port_start epoll__submit(struct op *op, struct piece *piece) {
 static void epoll__run_lane(struct handle *handle, unsigned lane, struct ready_list *done) {
   struct ready_list *waiting = &handle->lanes[lane].waiting;
   bool datagrams = lane == 0 && handle->slot.kind == PIER_KIND_UDP;
-  while (waiting->first && ((handle->watch & lane_ready[lane]) || op__is(op__of_ready(waiting->first), OP_SETTLED))) {
+  while (waiting->first && !handle->lanes[lane].current && !op__is_multishot(op__of_ready(waiting->first)) && ((handle->watch & lane_ready[lane]) || op__is(op__of_ready(waiting->first), OP_SETTLED))) {
     enum gather together = lane == 1 && waiting->first->next ? gather__write(handle, waiting, done) : GATHER_NOTHING;
     if (together == GATHER_FULL)
       handle->watch &= ~lane_ready[lane];
@@ -101,9 +144,18 @@ static void epoll__take_in(struct handle *handle, uint32_t events) {
     handle->watch |= WATCH_TRUSTLESS;
 }
 
+static void epoll__finish(struct ready_list *done, struct op *due) {
+  struct ready *ready;
+  while ((ready = ready_list__take(done)))
+    op__complete(op__of_ready(ready), 0, 0);
+  if (due)
+    multishot__due(due);
+}
+
 void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
   struct handle *handle = handle__find(poller, id);
   struct ready_list done = {NULL, NULL};
+  struct op *due = NULL;
   if (!handle)
     return;
   struct mutex *lock = port_common__lock_of(poller, handle);
@@ -113,14 +165,47 @@ void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
     epoll__take_in(handle, events);
     epoll__run_lane(handle, 0, &done);
     epoll__run_lane(handle, 1, &done);
+    due = epoll__take_due(handle);
     if ((handle->watch & WATCH_ROOM) && !handle->lanes[1].waiting.first)
       epoll__watch(handle, false);
     epoll__rest(handle);
   }
   mutex__unlock(lock);
-  struct ready *ready;
-  while ((ready = ready_list__take(&done)))
-    op__complete(op__of_ready(ready), 0, 0);
+  epoll__finish(&done, due);
+}
+
+/* All that there was is taken: its last call said so, or was short on a stream that is as it should be. */
+static bool epoll__is_drained(const struct handle *handle, const struct op *op) {
+  uintptr_t drained = op->system[MULTISHOT_DRAINED];
+  return !(handle->watch & WATCH_READ) && (drained == DRAINED_SURELY || (drained && !(handle->watch & WATCH_TRUSTLESS)));
+}
+
+void epoll__resume(struct op *op) {
+  struct handle *handle = op->handle;
+  struct mutex *lock = port_common__lock(handle);
+  mutex__lock(lock);
+  /* Who wants its end marks it and then looks, under this lock, whether it is in somebody's hands: he or we have it run. */
+  bool waits = epoll__is_drained(handle, op) && op__asked_to_end(op) == PIER_OK && !handle__is_closing(handle);
+  op->system[MULTISHOT_STATE] = waits ? 0 : MULTISHOT_BUSY;
+  handle->watch &= ~(uint32_t)(waits ? 0 : WATCH_READ);
+  mutex__unlock(lock);
+  if (!waits)
+    multishot__due(op);
+}
+
+void epoll__end(struct op *op) {
+  struct handle *handle = op->handle;
+  struct ready_list done = {NULL, NULL};
+  struct mutex *lock = port_common__lock(handle);
+  mutex__lock(lock);
+  handle->lanes[0].current = NULL;
+  handle->watch |= WATCH_READ; /* whatever there is, the next one asks for it */
+  epoll__run_lane(handle, 0, &done);
+  struct op *due = epoll__take_due(handle);
+  epoll__rest(handle);
+  mutex__unlock(lock);
+  op__complete(op, 0, 0);
+  epoll__finish(&done, due);
 }
 
 void epoll__cancel(struct op *op) {
@@ -128,9 +213,12 @@ void epoll__cancel(struct op *op) {
   struct mutex *lock = port_common__lock(handle);
   mutex__lock(lock);
   bool waited = port_common__unlink(&handle->lanes[port__lane(op)], op);
+  bool due = !waited && handle->lanes[0].current == op && epoll__seize(handle, op);
   if (waited)
     epoll__rest(handle);
   mutex__unlock(lock);
+  if (due)
+    multishot__due(op); /* to find out that its end is asked for */
   /* One that did not wait is through, or in somebody's hands who will see the mark. */
   if (waited)
     op__complete(op, ECANCELED, 0);

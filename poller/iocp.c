@@ -1,4 +1,5 @@
 #include "iocp_gate.h"
+#include "multishot.h"
 #include "pipe_name.h"
 
 _Static_assert(sizeof(pier_packet) == sizeof(OVERLAPPED_ENTRY), "pier_packet is laid out as OVERLAPPED_ENTRY");
@@ -114,9 +115,17 @@ static bool iocp__needs_event(const struct op *op) {
   return op->slot.kind == OP_IOCTL || (handle->slot.kind == PIER_KIND_MESSAGE_PIPE && op->slot.kind == OP_READ);
 }
 
+/* Its buffer is with the kernel while it waits, as of any read. */
+enum receive port__receive(struct op *op, struct chunk *chunk) { return multishot__received(op, chunk); }
+void port__resume(struct op *op) { multishot__start_again(op); }
+
 enum port_start port__submit(struct op *op, struct piece *piece) {
   poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
   op__count(op); /* before the call: afterwards its packet may have been dequeued and the operation be gone */
+  if (op__is_multishot(op) && !multishot__lend(op)) {
+    piece->code = port__no_memory();
+    return PORT_DONE;
+  }
   if (iocp__needs_event(op)) {
     op__mark(op, OP_EVENT);
     if (!order__enter(op))

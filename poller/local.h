@@ -28,12 +28,14 @@ enum counter {
 };
 
 #define LOCAL_SLOTS 32u
+#define LOCAL_CHUNK_BYTES 65536u
 
 struct local {
   _Atomic uint64_t counts[COUNTERS];
   uint32_t slots_count; /* free slots at hand */
   uint32_t slots_max;   /* of them; 0: the slab is too small for any to be kept back */
   struct slot *slots[LOCAL_SLOTS];
+  char *chunk;          /* a buffer of LOCAL_CHUNK_BYTES for what is received while it runs; null if there was no memory */
   _Atomic bool taken;   /* by a thread's turn */
 };
 

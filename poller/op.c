@@ -1,4 +1,5 @@
 #include "hook.h"
+#include "multishot.h"
 #include "piece.h"
 
 #ifdef PIER_HOOKS
@@ -158,11 +159,11 @@ static void op__submitted(struct op *op) {
       op__ask_system(op);
       word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
     }
-    next = word & OP_EARLY ? (word | OP_STARTED) & ~(OP_EARLY | OP_KERNEL) : (word | OP_STARTED) - OP_PARTY;
+    next = word & OP_EARLY ? (word | OP_STARTED) & ~(OP_EARLY | OP_KERNEL) : ((word | OP_STARTED) & ~OP_DUE_EARLY) - OP_PARTY;
   } while (!atomic_compare_exchange_weak_explicit(&op->slot.word, &word, next, memory_order_seq_cst, memory_order_acquire));
   if (word & OP_EARLY)
     op__settle_early(op);
-  else if ((next & OP_PARTIES) == 0)
+  else if ((next & OP_PARTIES) == 0 || (word & OP_DUE_EARLY))
     poller__deliver(poller, handle, &op->ready);
 }
 
@@ -247,6 +248,10 @@ static enum port_start op__start(struct op *op, bool on_port, struct piece *piec
   if (op->handle && port__at_once(op, piece))
     return PORT_DONE;
   op__count(op);
+  if (op__is_multishot(op) && !multishot__lend(op)) {
+    piece->code = port__no_memory();
+    return PORT_DONE;
+  }
   op__poller(op)->offload(op__poller(op), op);
   return PORT_PENDING;
 }
@@ -270,11 +275,19 @@ void op__launch(struct op *op) {
       op__submitted(op);
       if (start == PORT_WAITS)
         port__queue(op); /* with nothing of it settled but that: so it is still there */
+      if (start == PORT_DUE)
+        multishot__due(op); /* so is this */
       return;
     }
     if (op__is(op, OP_SETTLED))
       break; /* by a port that sends no packets, so there is none to be believed */
     op__claim_here(op);
+    if (multishot__is_chunk(op, piece.code, piece.bytes)) {
+      op->bytes = piece.bytes;
+      op__submitted(op);
+      multishot__due(op);
+      return;
+    }
     if (!op__progress(op, &piece))
       break;
     port__prepare(op);
@@ -306,7 +319,7 @@ enum op_claim op__claim_event(struct op *op) { return op__claim_as(op, NULL, tru
 
 /* The kernel's party stays or comes again, and we are the submitter now. A canceller who comes in between leaves its mark, and
    op__submitted() finds it. */
-static void op__launch_again(struct op *op) {
+void op__launch_again(struct op *op) {
   op->slot.detail = (uint16_t)(op->slot.detail & ~OP_AWAITED); /* the next call is no worker's to await */
   port__prepare(op);
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
@@ -325,6 +338,11 @@ void op__relaunch(struct op *op) {
 
 void op__settle(struct op *op, uint32_t code, uint32_t bytes) {
   struct piece piece = {code, bytes};
+  if (multishot__is_chunk(op, code, bytes)) {
+    op->bytes = bytes;
+    multishot__due(op);
+    return;
+  }
   if (!op__is(op, OP_SETTLED) && op__progress(op, &piece))
     op__launch_again(op);
   else

@@ -38,6 +38,8 @@ enum op_code {
 #define OP_CANCEL ((uint64_t)1 << 18)    /* somebody asked for the end */
 #define OP_TIMED_OUT ((uint64_t)1 << 19) /* and it was the deadline */
 #define OP_EARLY ((uint64_t)1 << 20)     /* its packet was seen before OP_STARTED: the submitter goes on with it */
+#define OP_MULTISHOT ((uint64_t)1 << 23) /* it keeps reading (multishot.h) */
+#define OP_DUE_EARLY ((uint64_t)1 << 22) /* a chunk of it was due before OP_STARTED: the submitter has it run */
 #define OP_GATED ((uint64_t)1 << 21)     /* nobody knew what its handle is: it waits at the handle's gate, and is admitted there */
 
 /* The slot's detail: written before the launch or by the party that completes. */
@@ -55,6 +57,7 @@ enum op_flags {
   OP_AWAITED = 1024,  /* the kernel has it and will queue nothing: a worker waits for its end */
   OP_ADMITTED = 2048, /* event path: the one of its direction that is served now */
   OP_ADDRESSED = 4096, /* a datagram with an address of its own: as.datagram has it */
+  OP_DUE = 8192,       /* multishot: it is on its way to a callback that is not its last */
 };
 
 /* What is to be moved, and how far it is. */
@@ -142,6 +145,11 @@ static inline bool op__is_gated(const struct op *op) {
   return (atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_acquire) & OP_GATED) != 0;
 }
 
+/* Likewise. */
+static inline bool op__is_multishot(const struct op *op) {
+  return (atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_relaxed) & OP_MULTISHOT) != 0;
+}
+
 static inline struct op *op__of_ready(struct ready *ready) { return (struct op *)(void *)((char *)ready - offsetof(struct op, ready)); }
 
 /* A single call moves at most this much: the system's lengths are 32 bits. */
@@ -216,6 +224,9 @@ struct op *op__hold_in_kernel(struct poller *poller, pier_operation id);
 /* One party more, by somebody who knows that there is one already; and one less. */
 void op__hold_more(struct op *op);
 void op__let_go(struct op *op);
+
+/* The kernel is to have it again; the caller has the kernel's party, claimed. */
+void op__launch_again(struct op *op);
 
 /* Starts one that was left waiting, or ends it if that was asked for meanwhile. */
 void op__relaunch(struct op *op);

@@ -56,12 +56,14 @@ typedef struct pier_result {
   pier_handle opened;       /**< what it opened: an accepted or connected stream, a file; 0 otherwise. Yours to close. */
   int status;               /**< #PIER_OK or a negative status */
   uint32_t system_code;     /**< the system's own code for the failure, 0 if none */
+  const void *data;         /**< pier_read_multishot(): the bytes, which are there until the callback returns; null otherwise */
+  bool more;                /**< pier_read_multishot(): the operation goes on, and there will be another callback */
   size_t bytes;             /**< how many bytes were moved; can be more than 0 beside a failure */
   bool end;                 /**< the file or stream has ended (tells end of file from an empty message) */
   pier_address from;        /**< who sent the datagram (pier_receive_from()); no family otherwise */
 } pier_result;
 
-/** Called once for each operation, never from inside the submitting call: on the thread that drives the loop, or on one
+/** Called once for each operation (more often for one that says so, with `more` set but the last time), never from inside the submitting call: on the thread that drives the loop, or on one
  *  of its poller threads. Callbacks of one handle never overlap and come in the order of its completions. It may submit,
  *  cancel, post and close freely; it should not block. A null callback is allowed where nobody wants the result. */
 typedef void (*pier_callback)(const pier_result *result);

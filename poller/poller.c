@@ -30,7 +30,15 @@ static int poller__open_locals(struct poller *poller, const struct poller_limits
   poller->locals_count = count;
   for (uint32_t i = 0; i < count; i++)
     poller->locals[i].slots_max = share < LOCAL_SLOTS ? share : LOCAL_SLOTS;
+  for (uint32_t i = 0; i < count; i++)
+    poller->locals[i].chunk = malloc(LOCAL_CHUNK_BYTES);
   return PIER_OK;
+}
+
+static void poller__close_locals(struct poller *poller) {
+  for (uint32_t i = 0; i < poller->locals_count; i++)
+    free(poller->locals[i].chunk);
+  free(poller->locals);
 }
 
 static int poller__open_memory(struct poller *poller, const struct poller_limits *limits) {
@@ -53,7 +61,7 @@ static int poller__open_memory(struct poller *poller, const struct poller_limits
 }
 
 static void poller__close_memory(struct poller *poller) {
-  free(poller->locals);
+  poller__close_locals(poller);
   posts__close(&poller->posts);
   slab__close(&poller->handles);
   slab__close(&poller->operations);

@@ -116,13 +116,27 @@ bool poller__packet(struct poller *poller, const pier_packet *packet);
 #define PORT_BATCH 128
 
 /* The kernel has it; it is over; or it waits for the one before it, and is to be queued (port__queue) when the submitter has settled. */
-enum port_start { PORT_PENDING, PORT_DONE, PORT_WAITS };
+enum port_start {
+  PORT_PENDING,
+  PORT_DONE,
+  PORT_WAITS,
+  PORT_DUE /* one that keeps reading, and can at once: it is to be run (multishot.h) when the submitter has settled */
+};
 
 /* What the kernel said of one call or packet. */
 struct piece {
   uint32_t code;  /* the system's code, 0 for success */
   uint32_t bytes;
 };
+
+/* What an operation that keeps reading has received. */
+struct chunk {
+  void *buffer; /* room for it */
+  size_t room_bytes;
+  const void *data; /* and where it lies: there, or in the operation's own buffer */
+  size_t bytes;
+};
+enum receive { RECEIVE_CHUNK, RECEIVE_NOTHING, RECEIVE_OVER /* it has ended: its last callback comes, and it is not ours any more */ };
 
 int port__open(struct poller *poller, const struct poller_limits *limits);
 void port__close(struct poller *poller);
@@ -146,6 +160,9 @@ void port__interrupt(struct op *op, struct thread *thread);
 /* The backend's own part of a slot that becomes a handle. */
 void port__init_handle(struct handle *handle);
 void port__queue(struct op *op);
+/* One that keeps reading is run: what there is for it; and when its callback has returned, it goes on. */
+enum receive port__receive(struct op *op, struct chunk *chunk);
+void port__resume(struct op *op);
 /* The callback of a counted operation is due: what waited for that may start. */
 void port__called_back(struct op *op);
 /* Asks the kernel for the end of one operation that is pending. */

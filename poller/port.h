@@ -20,6 +20,9 @@ struct port_backend {
   void (*wake)(struct poller *poller);
   void (*flush)(struct poller *poller);
   void (*post)(struct op *op);
+  /* Of one that keeps reading: it waits for more; it is settled, and gives its place in the lane to the next. */
+  void (*resume)(struct op *op);
+  void (*end)(struct op *op);
   /* Of a backend with seats. */
   void (*hurry)(struct poller *poller, uint32_t seat);
   void (*nudge)(struct poller *poller, uint32_t seat);
@@ -73,6 +76,18 @@ static inline unsigned port__lane(const struct op *op) { return op->slot.kind ==
 bool port_common__unlink(struct lane *lane, struct op *op);
 /* Takes all that wait on a handle, and ends them as cancelled. Gives their number. */
 unsigned port_common__cancel_waiting(struct handle *handle);
+
+/* The words in op->system of one that keeps reading: what is known of it, under the lock, and by who runs it whether it has taken all that
+   there was. */
+enum { MULTISHOT_STATE = 0, MULTISHOT_DRAINED = 1 };
+enum multishot_drained { DRAINED_NOT, DRAINED_LIKELY /* it was short */, DRAINED_SURELY /* it would have waited */ };
+enum multishot_state {
+  MULTISHOT_BUSY = 1,  /* it is due, or run: nobody else may have it run */
+  MULTISHOT_EDGE = 2,  /* something has come meanwhile */
+  MULTISHOT_ARMED = 4, /* io_uring: the kernel has a poll for it */
+  MULTISHOT_ENDING = 8, /* io_uring: it is settled, and waits for the end of that */
+  MULTISHOT_TRUSTLESS = 16 /* io_uring: it has ended or failed, or has urgent data: a short read says nothing about the next one */
+};
 
 /* Whether this thread is in a turn of the poller's. */
 static inline bool port__is_inside(const struct poller *poller) {

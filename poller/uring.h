@@ -44,6 +44,7 @@ struct uring {
 enum { URING_PHASE = 1, URING_LINK = 2, URING_HANDED = 3 };
 /* What the kernel has of an operation: its call, or a poll after which the call is made. */
 enum { URING_CALL = 0, URING_POLL = 1 };
+/* One that keeps reading has the words of port.h instead of the first two; URING_LINK and URING_HANDED are its own too. */
 
 /* In handle->hint. Of a stream: what is to be expected of the next receive. Of a file: whether a read is tried at once; what is above the
    last one counts those that are not. */
@@ -95,6 +96,19 @@ enum port_start uring__submit(struct op *op, struct piece *piece);
 void uring__launch(struct op *op);
 void uring__cancel(struct op *op);
 bool uring__cancel_all(struct handle *handle);
+void uring__finish(struct op *op);
+/* Has the kernel have it. False: that cannot be, and it is settled. */
+bool uring__ask(struct op *op);
+
+/* uring_multishot.c: the kernel has a poll for it that stays, and tells of what comes. */
+
+/* The poll is put in line; false: it is settled. */
+bool uring__begin_multishot(struct op *op);
+void uring__polled(struct op *op, int32_t result, uint32_t flags);
+/* Its end is asked for: whoever has it in hand sees that, or it is run. */
+void uring__cancel_multishot(struct op *op);
+void uring__resume(struct op *op);
+void uring__end(struct op *op);
 /* A completion of the kernel's; false if none of our operations stands behind it. */
 bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32_t flags);
 

@@ -66,6 +66,10 @@ static void uring__fill_connect(struct io_uring_sqe *entry, struct op *op) {
 }
 
 void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *header) {
+  if (op__is_multishot(op)) {
+    io_uring_prep_poll_multishot(entry, (int)op->handle->native, POLLIN | POLLRDHUP);
+    return;
+  }
   if (op->system[URING_PHASE] == URING_POLL) {
     io_uring_prep_poll_add(entry, (int)op->handle->native, port__lane(op) ? POLLOUT : POLLIN);
     return;

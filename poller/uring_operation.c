@@ -29,8 +29,7 @@ static struct op *uring__leave_lane(struct op *op, struct ready_list *done) {
   return ready ? op__of_ready(ready) : NULL;
 }
 
-/* Has the kernel have it. False: that cannot be, and it is settled. */
-static bool uring__ask(struct op *op) {
+bool uring__ask(struct op *op) {
   struct piece piece = {uring__push(op), 0};
   if (piece.code)
     op__progress(op, &piece);
@@ -42,13 +41,15 @@ static bool uring__begin(struct op *op) {
   bool ours = uring__is_ours(op);
   if (op__is(op, OP_SETTLED)) /* ahead of its turn */
     return false;
+  if (op__is_multishot(op))
+    return uring__begin_multishot(op);
   op->system[URING_PHASE] = ours ? URING_POLL : URING_CALL;
   bool empty = op->slot.kind == OP_READ && op->handle->slot.kind == PIER_KIND_UDP && uring__hint(op->handle) == HINT_EMPTY;
   return !(ours && !empty && uring__try(op)) && uring__ask(op);
 }
 
 /* It is settled. The next one in its lane begins, and if that ends at once, the one behind it, and so on. */
-static void uring__finish(struct op *op) {
+void uring__finish(struct op *op) {
   while (op) {
     struct ready_list done = {NULL, NULL};
     struct op *next = uring__leave_lane(op, &done);
@@ -80,7 +81,7 @@ static enum uring_lane uring__enter_lane(struct op *op, bool inside) {
     op__count(op);
     ready_list__append(&lane->waiting, &op->ready);
     entered = LANE_TAKEN;
-  } else if ((!inside || uring__goes_at_once(op)) && uring__try(op)) {
+  } else if (!op__is_multishot(op) && (!inside || uring__goes_at_once(op)) && uring__try(op)) {
     entered = LANE_DONE;
   } else {
     op__count(op);
@@ -119,6 +120,10 @@ void uring__cancel(struct op *op) {
       op__complete(op, ECANCELED, 0);
       return;
     }
+  }
+  if (op__is_multishot(op)) {
+    uring__cancel_multishot(op);
+    return;
   }
   if (uring__is_home(op->handle))
     uring__push_cancel(op);
@@ -167,6 +172,10 @@ bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32
   struct piece piece;
   if (!op)
     return false;
+  if (op__is_multishot(op)) {
+    uring__polled(op, result, flags);
+    return true;
+  }
   if (op->slot.kind == OP_READ && uring__has_lanes(op) && op->system[URING_PHASE] == URING_CALL)
     uring__received(op, result, flags);
   bool goes_on = !uring__outcome(op, result, &piece) ? uring__ask(op) : op__progress(op, &piece) && uring__begin(op);

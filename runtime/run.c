@@ -33,6 +33,46 @@ static void run__foreign(struct poller *poller, struct op *op) {
     run__strand(poller, &handle->strand);
 }
 
+/* A buffer where the thread has none for itself. */
+#define SPARE_CHUNK_BYTES 16384u
+
+static void run__chunk_in(pier_loop *loop, struct op *op, char *buffer, size_t room_bytes) {
+  struct poller *poller = &loop->poller;
+  struct handle *handle = op->handle;
+  struct chunk chunk = {.buffer = buffer, .room_bytes = room_bytes};
+  op->slot.detail = (uint16_t)(op->slot.detail & ~OP_DUE);
+  enum receive received = port__receive(op, &chunk);
+  if (received == RECEIVE_CHUNK) {
+    pier_result result = {.loop = loop,
+                          .context = op->context,
+                          .operation = op__id(poller, op),
+                          .handle = handle__id(handle),
+                          .data = chunk.data,
+                          .bytes = chunk.bytes,
+                          .more = true};
+    if (op__is(op, OP_ADDRESSED))
+      port__sender(op, &result.from);
+    op->callback(&result);
+  }
+  if (received != RECEIVE_OVER)
+    port__resume(op);
+  /* Even if that was its end: what is behind it waits on the strand that is ours. */
+  run__strand(poller, &handle->strand);
+}
+
+static void run__chunk_here(pier_loop *loop, struct op *op) {
+  char buffer[SPARE_CHUNK_BYTES];
+  run__chunk_in(loop, op, buffer, sizeof buffer);
+}
+
+static void run__chunk(pier_loop *loop, struct op *op) {
+  struct local *local = poller__local(&loop->poller);
+  if (local && local->chunk)
+    run__chunk_in(loop, op, local->chunk, LOCAL_CHUNK_BYTES);
+  else
+    run__chunk_here(loop, op);
+}
+
 static void run__operation(pier_loop *loop, struct op *op) {
   struct poller *poller = &loop->poller;
   struct handle *handle = op->handle;
@@ -78,7 +118,9 @@ uint32_t run__one(pier_loop *loop, struct ready *ready, uint32_t callbacks_max) 
   switch ((enum ready_kind)ready->kind) {
   case READY_OPERATION: {
     struct op *op = op__of_ready(ready);
-    if (op->slot.kind == OP_FOREIGN)
+    if (op__is(op, OP_DUE))
+      run__chunk(loop, op);
+    else if (op->slot.kind == OP_FOREIGN)
       run__foreign(&loop->poller, op);
     else
       run__operation(loop, op);

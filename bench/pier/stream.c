@@ -1,9 +1,7 @@
 #include "side.h"
 
 #include <stdatomic.h>
-
-#define ECHO_BYTES_MAX 4096
-#define PUMP_BYTES 65536
+#include <string.h>
 
 struct server {
   pier_loop *loop;
@@ -25,11 +23,7 @@ struct connection {
   pier_handle handle;
   uint64_t bytes;
   uint64_t receives;
-  size_t buffer_bytes;
-  char buffer[];
 };
-
-static void connection__read(struct connection *connection);
 
 static void connection__end(struct connection *connection) {
   struct server *server = connection->server;
@@ -48,59 +42,53 @@ static void connection__end(struct connection *connection) {
 }
 
 static void on_written(const pier_result *result) {
-  if (result->status != PIER_OK) {
-    connection__end(result->context);
-  } else {
-    connection__read(result->context);
-  }
+  bench_check(result->status == PIER_OK || result->status == PIER_ECLOSED, "pier_write", result->status);
+  bench_release(result->context);
 }
 
-/* pier_try_write() saves the operation and its callback. On a Windows pipe it is never possible. */
-static void connection__answer(struct connection *connection, size_t length) {
+/* pier_try_write() saves the operation and its callback. On a Windows pipe it is never possible, and what did not go out has to be kept. */
+static void connection__answer(struct connection *connection, const char *bytes, size_t length) {
   size_t sent = 0;
-  int status = pier_try_write(connection->handle, connection->buffer, length, &sent);
+  int status = pier_try_write(connection->handle, bytes, length, &sent);
 
   if (sent == length) {
-    connection__read(connection);
     return;
   }
   bench_check(status == PIER_OK || status == PIER_EAGAIN, "pier_try_write", status);
-  pier_operation write = pier_write(connection->handle, connection->buffer + sent, length - sent, PIER_NO_DEADLINE, on_written, connection);
+  char *rest = bench_allocate(1, length - sent);
+  memcpy(rest, bytes + sent, length - sent);
+  pier_operation write = pier_write(connection->handle, rest, length - sent, PIER_NO_DEADLINE, on_written, rest);
   bench_check(write != 0, "pier_write", 0);
 }
 
 static void on_read(const pier_result *result) {
   struct connection *connection = result->context;
 
-  if (result->status != PIER_OK || result->end) {
+  if (!result->more) {
     connection__end(connection);
     return;
   }
   connection->bytes += result->bytes;
   connection->receives++;
   if (connection->server->echo) {
-    connection__answer(connection, result->bytes);
-  } else {
-    connection__read(connection);
+    connection__answer(connection, result->data, result->bytes);
   }
 }
 
 static void connection__read(struct connection *connection) {
-  pier_operation read = pier_read(connection->handle, connection->buffer, connection->buffer_bytes, PIER_NO_DEADLINE, on_read, connection);
-  bench_check(read != 0, "pier_read", 0);
+  pier_operation read = pier_read_multishot(connection->handle, PIER_NO_DEADLINE, on_read, connection);
+  bench_check(read != 0, "pier_read_multishot", 0);
 }
 
 static void server__accept(struct server *server);
 
 static void on_accepted(const pier_result *result) {
   struct server *server = result->context;
-  size_t bytes = server->echo ? ECHO_BYTES_MAX : PUMP_BYTES;
-  struct connection *connection = bench_allocate(1, sizeof *connection + bytes);
+  struct connection *connection = bench_allocate(1, sizeof *connection);
 
   side_check(result->status, "accept");
   connection->server = server;
   connection->handle = result->opened;
-  connection->buffer_bytes = bytes;
   server->connections[server->accepted++] = connection;
   if (server->accepted < server->options->connections) {
     server__accept(server);

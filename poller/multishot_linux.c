@@ -1,0 +1,70 @@
+/* What has come is received when the callback is due, into the buffer of the thread that runs it: a stream that waits has none. */
+#include "multishot.h"
+#include "datagram.h"
+#include "descriptor.h"
+#include "port.h"
+#include "transfer.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static bool multishot__is_lent(const struct op *op) { return op->as.data.one.base != NULL; }
+
+/* A local socket's short read also ends where descriptors or another sender begin, which shows as control data without room. */
+static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
+  const struct handle *handle = op->handle;
+  struct iovec part = {chunk->buffer, chunk->room_bytes};
+  struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+  int descriptor = (int)handle->native;
+  if (handle->slot.kind == PIER_KIND_UDP)
+    return datagram__move(op, &part, 1, flags);
+  if (handle->slot.kind == PIER_KIND_TCP)
+    return recv(descriptor, chunk->buffer, chunk->room_bytes, MSG_DONTWAIT);
+  if (!(handle->slot.flags & HANDLE_SOCKET)) {
+    *flags = MSG_CTRUNC; /* a fifo's ends of packets do not show at all */
+    return descriptor__read(descriptor, &part, 1);
+  }
+  ssize_t received = recvmsg(descriptor, &header, MSG_DONTWAIT);
+  *flags = header.msg_flags;
+  return received;
+}
+
+static enum receive multishot__over(struct op *op, const struct piece *piece) {
+  CHECK(!op__progress(op, piece)); /* nothing of it goes on after an end or a failure */
+  op->handle->poller->backend->end(op);
+  return RECEIVE_OVER;
+}
+
+enum receive port__receive(struct op *op, struct chunk *chunk) {
+  struct piece piece = {ECANCELED, 0};
+  ssize_t moved;
+  int flags = 0;
+  if (multishot__is_lent(op))
+    return multishot__received(op, chunk);
+  if (op__asked_to_end(op) != PIER_OK || handle__is_closing(op->handle))
+    return multishot__over(op, &piece);
+  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
+  do
+    moved = multishot__move(op, chunk, &flags);
+  while (moved < 0 && errno == EINTR);
+  bool waits = moved < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  bool datagrams = op->handle->slot.kind == PIER_KIND_UDP;
+  bool is_short = !datagrams && (size_t)moved < chunk->room_bytes && !(flags & MSG_CTRUNC);
+  op->system[MULTISHOT_DRAINED] = waits ? DRAINED_SURELY : is_short ? DRAINED_LIKELY : DRAINED_NOT;
+  if (waits)
+    return RECEIVE_NOTHING;
+  if (moved > 0 || (moved == 0 && datagrams)) {
+    chunk->data = chunk->buffer;
+    chunk->bytes = (size_t)moved;
+    return RECEIVE_CHUNK;
+  }
+  transfer__read(op, moved < 0 ? -errno : moved, chunk->room_bytes, &piece);
+  return multishot__over(op, &piece);
+}
+
+void port__resume(struct op *op) {
+  if (multishot__is_lent(op))
+    multishot__start_again(op);
+  else
+    op->handle->poller->backend->resume(op);
+}

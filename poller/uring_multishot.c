@@ -1,0 +1,106 @@
+/* One that keeps reading: a poll tells of each time that something comes, and stays in the ring. The bytes are received when the callback is
+   due: a stream that waits has no buffer, and nothing is taken that its user has not been told of. */
+#include "multishot.h"
+#include "uring.h"
+
+#include <poll.h>
+
+/* Under the lock: takes it in hand, unless somebody has it. */
+static bool uring__seize(struct op *op) {
+  uintptr_t *state = &op->system[MULTISHOT_STATE];
+  if (*state & MULTISHOT_BUSY)
+    return false;
+  *state = (*state | MULTISHOT_BUSY) & ~(uintptr_t)MULTISHOT_EDGE;
+  return true;
+}
+
+/* Whether there is a reason to run it. Under the lock, and in the caller's hands: otherwise it is out of them afterwards. */
+static bool uring__goes_on(struct op *op) {
+  uintptr_t *state = &op->system[MULTISHOT_STATE];
+  bool more = (*state & MULTISHOT_EDGE) || op__asked_to_end(op) != PIER_OK || handle__is_closing(op->handle);
+  *state &= ~(uintptr_t)(more ? MULTISHOT_EDGE : MULTISHOT_BUSY);
+  return more;
+}
+
+/* It stays in our hands until it is armed: nobody can find it half-way. What is there already is an edge at once. */
+bool uring__begin_multishot(struct op *op) {
+  struct mutex *lock = port_common__lock(op->handle);
+  mutex__lock(lock);
+  op->system[MULTISHOT_STATE] |= MULTISHOT_BUSY | MULTISHOT_ARMED;
+  mutex__unlock(lock);
+  if (!uring__ask(op))
+    return false;
+  mutex__lock(lock);
+  bool due = uring__goes_on(op);
+  mutex__unlock(lock);
+  if (due)
+    multishot__due(op);
+  return true;
+}
+
+void uring__polled(struct op *op, int32_t result, uint32_t flags) {
+  struct mutex *lock = port_common__lock(op->handle);
+  uintptr_t *state = &op->system[MULTISHOT_STATE];
+  mutex__lock(lock);
+  if (!(flags & IORING_CQE_F_MORE))
+    *state &= ~(uintptr_t)MULTISHOT_ARMED;
+  *state |= MULTISHOT_EDGE;
+  if (result < 0 || (result & (POLLRDHUP | POLLHUP | POLLERR | POLLPRI))) /* a poll that failed: the call will say why */
+    *state |= MULTISHOT_TRUSTLESS;
+  bool ended = (*state & MULTISHOT_ENDING) && !(*state & MULTISHOT_ARMED);
+  bool due = !(*state & MULTISHOT_ENDING) && uring__seize(op);
+  mutex__unlock(lock);
+  if (ended)
+    uring__finish(op);
+  else if (due)
+    multishot__due(op);
+}
+
+void uring__cancel_multishot(struct op *op) {
+  struct mutex *lock = port_common__lock(op->handle);
+  mutex__lock(lock);
+  bool due = (op->system[MULTISHOT_STATE] & MULTISHOT_ARMED) && uring__seize(op); /* otherwise it has not begun, and finds out when it does */
+  mutex__unlock(lock);
+  if (due)
+    multishot__due(op);
+}
+
+/* A ring is its thread's. One that is settled goes on from there to its end. */
+static void uring__go_home(struct op *op) {
+  if (uring__is_home(op->handle))
+    uring__launch(op);
+  else
+    uring__hand_launch(op);
+}
+
+void uring__resume(struct op *op) {
+  struct mutex *lock = port_common__lock(op->handle);
+  uintptr_t *state = &op->system[MULTISHOT_STATE];
+  mutex__lock(lock);
+  uintptr_t drained = op->system[MULTISHOT_DRAINED];
+  if (drained == DRAINED_NOT || (drained == DRAINED_LIKELY && (*state & MULTISHOT_TRUSTLESS)))
+    *state |= MULTISHOT_EDGE;
+  bool armed = *state & MULTISHOT_ARMED;
+  bool due = armed && uring__goes_on(op);
+  mutex__unlock(lock);
+  if (due)
+    multishot__due(op);
+  else if (!armed)
+    uring__go_home(op); /* to be armed again, in our hands until then */
+}
+
+/* It is settled. The kernel's last word on the poll comes before its last callback: its slot is named there. */
+void uring__end(struct op *op) {
+  struct mutex *lock = port_common__lock(op->handle);
+  uintptr_t *state = &op->system[MULTISHOT_STATE];
+  mutex__lock(lock);
+  bool armed = *state & MULTISHOT_ARMED;
+  *state |= MULTISHOT_ENDING;
+  mutex__unlock(lock);
+  if (!armed)
+    uring__go_home(op);
+  else if (uring__is_home(op->handle))
+    uring__push_cancel(op);
+  else
+    uring__hand_cancel(op);
+}
