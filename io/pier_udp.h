@@ -67,6 +67,12 @@ PIER_API pier_operation pier_receive_from(pier_handle handle, void *buffer, size
 PIER_API pier_operation pier_send_to(pier_handle handle, const void *buffer, size_t length, const pier_address *to,
                                      uint64_t deadline_ns, pier_callback callback, void *context);
 
+/** Sends datagrams here and now, as many as go without waiting, in their order: no operation, no callback. #PIER_OK with their number in
+ *  `*sent`, at least one; #PIER_EAGAIN with 0 where none can go without waiting, or where sends that were submitted before wait, and always
+ *  for a Windows socket that was registered: use pier_send_to(). Otherwise what pier_send_to() says of the first that could not be sent, and 0.
+ *  `count` may be anything up to #PIER_PARTS_MAX. Addresses and bytes are yours again at once. Any thread. (sendmmsg; WSASendTo for each.) */
+PIER_API int pier_try_send(pier_handle handle, const pier_datagram *datagrams, size_t count, size_t *sent);
+
 /** Receives one datagram into several parts, in their order. */
 PIER_API pier_operation pier_receivev_from(pier_handle handle, const pier_buffer *parts, size_t count, uint64_t deadline_ns,
                                            pier_callback callback, void *context);

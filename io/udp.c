@@ -165,3 +165,33 @@ static int udp__ask_address(pier_handle id, bool peer, pier_address *address) {
 
 int pier_udp_local_address(pier_handle handle, pier_address *address) { return udp__ask_address(handle, false, address); }
 int pier_udp_peer_address(pier_handle handle, pier_address *address) { return udp__ask_address(handle, true, address); }
+
+/* ---- Here and now ---- */
+
+static int udp__check_all(const struct handle *handle, const pier_datagram *datagrams, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const pier_address *to = datagrams[i].to;
+    if ((!datagrams[i].base && datagrams[i].length) || (to && to->port == 0))
+      return PIER_EINVAL;
+    if (to && to->family != handle->slot.detail)
+      return to->family == PIER_IPV4 || to->family == PIER_IPV6 ? PIER_EAFNOSUPPORT : PIER_EINVAL;
+    if (datagrams[i].length > OP_PIECE_BYTES_MAX)
+      return PIER_EMSGSIZE;
+  }
+  return PIER_OK;
+}
+
+int pier_try_send(pier_handle id, const pier_datagram *datagrams, size_t count, size_t *sent) {
+  struct handle *handle = NULL;
+  if (!sent || !datagrams || count == 0 || count > PIER_PARTS_MAX)
+    return PIER_EINVAL;
+  *sent = 0;
+  int status = udp__enter(id, &handle);
+  if (status != PIER_OK)
+    return status;
+  status = udp__check_all(handle, datagrams, count);
+  if (status == PIER_OK)
+    status = port__try_send(handle, datagrams, count, sent);
+  handle__leave(handle);
+  return status;
+}

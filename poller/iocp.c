@@ -117,6 +117,10 @@ static bool iocp__needs_event(const struct op *op) {
 
 /* Its buffer is with the kernel while it waits, as of any read. */
 enum receive port__receive(struct op *op, struct chunk *chunk) { return multishot__received(op, chunk); }
+void port__receive_next(struct op *op, struct chunk *chunk) {
+  (void)op;
+  (void)chunk; /* there is never one left */
+}
 void port__resume(struct op *op) { multishot__start_again(op); }
 
 enum port_start port__submit(struct op *op, struct piece *piece) {

@@ -36,6 +36,7 @@ struct local {
   uint32_t slots_max;   /* of them; 0: the slab is too small for any to be kept back */
   struct slot *slots[LOCAL_SLOTS];
   char *chunk;          /* a buffer of LOCAL_CHUNK_BYTES for what is received while it runs; null if there was no memory */
+  void *batch;          /* what several datagrams are received into; made when it is first needed, by malloc() */
   _Atomic bool taken;   /* by a thread's turn */
 };
 

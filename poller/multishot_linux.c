@@ -6,9 +6,57 @@
 #include "transfer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 static bool multishot__is_lent(const struct op *op) { return op->as.data.one.base != NULL; }
+
+/* ---- Several datagrams in one call ---- */
+
+enum { BATCH_DATAGRAMS = 16, BATCH_DATAGRAM_BYTES = 65536 };
+
+/* Memory that is not used costs address space only: a datagram touches as much of its buffer as it is long. */
+struct batch {
+  struct mmsghdr headers[BATCH_DATAGRAMS];
+  struct iovec parts[BATCH_DATAGRAMS];
+  struct sockaddr_in6 from[BATCH_DATAGRAMS];
+  unsigned next;
+  char buffers[BATCH_DATAGRAMS][BATCH_DATAGRAM_BYTES];
+};
+
+static struct batch *batch__of(const struct chunk *chunk) {
+  if (chunk->batch && !*chunk->batch)
+    *chunk->batch = malloc(sizeof(struct batch));
+  return chunk->batch ? *chunk->batch : NULL;
+}
+
+static ssize_t batch__receive(struct op *op, struct batch *batch, struct chunk *chunk) {
+  for (unsigned i = 0; i < BATCH_DATAGRAMS; i++) {
+    batch->parts[i] = (struct iovec){batch->buffers[i], BATCH_DATAGRAM_BYTES};
+    batch->headers[i].msg_hdr =
+        (struct msghdr){.msg_iov = &batch->parts[i], .msg_iovlen = 1, .msg_name = &batch->from[i], .msg_namelen = sizeof batch->from[i]};
+  }
+  int received = recvmmsg((int)op->handle->native, batch->headers, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
+  if (received <= 0)
+    return -1;
+  batch->next = 0;
+  chunk->left = (unsigned)received;
+  port__receive_next(op, chunk);
+  return (ssize_t)chunk->bytes;
+}
+
+void port__receive_next(struct op *op, struct chunk *chunk) {
+  struct batch *batch = *chunk->batch;
+  unsigned i = batch->next++;
+  chunk->left--;
+  chunk->data = batch->buffers[i];
+  chunk->bytes = batch->headers[i].msg_len;
+  memcpy(op->as.datagram.address, &batch->from[i], sizeof batch->from[i]);
+}
+
+/* ---- One call ---- */
 
 /* A local socket's short read also ends where descriptors or another sender begin, which shows as control data without room. */
 static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
@@ -16,8 +64,11 @@ static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
   struct iovec part = {chunk->buffer, chunk->room_bytes};
   struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
   int descriptor = (int)handle->native;
-  if (handle->slot.kind == PIER_KIND_UDP)
-    return datagram__move(op, &part, 1, flags);
+  chunk->data = chunk->buffer;
+  if (handle->slot.kind == PIER_KIND_UDP) {
+    struct batch *batch = batch__of(chunk);
+    return batch ? batch__receive(op, batch, chunk) : datagram__move(op, &part, 1, flags);
+  }
   if (handle->slot.kind == PIER_KIND_TCP)
     return recv(descriptor, chunk->buffer, chunk->room_bytes, MSG_DONTWAIT);
   if (!(handle->slot.flags & HANDLE_SOCKET)) {
@@ -54,7 +105,6 @@ enum receive port__receive(struct op *op, struct chunk *chunk) {
   if (waits)
     return RECEIVE_NOTHING;
   if (moved > 0 || (moved == 0 && datagrams)) {
-    chunk->data = chunk->buffer;
     chunk->bytes = (size_t)moved;
     return RECEIVE_CHUNK;
   }

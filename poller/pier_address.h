@@ -37,6 +37,13 @@ PIER_API int pier_address_parse(const char *text, uint16_t port, pier_address *a
  *  #PIER_EINVAL for a null pointer or no family, #PIER_EMSGSIZE if it does not fit. Any thread. (RFC 5952.) */
 PIER_API int pier_address_text(const pier_address *address, char *text, size_t text_bytes);
 
+/** A datagram to be sent (pier_try_send()). */
+typedef struct pier_datagram {
+  const void *base;       /**< its bytes */
+  size_t length;          /**< how many; may be 0 */
+  const pier_address *to; /**< where it goes; null: to the peer that the handle is connected to */
+} pier_datagram;
+
 #ifdef __cplusplus
 }
 #endif

@@ -36,8 +36,10 @@ static int poller__open_locals(struct poller *poller, const struct poller_limits
 }
 
 static void poller__close_locals(struct poller *poller) {
-  for (uint32_t i = 0; i < poller->locals_count; i++)
+  for (uint32_t i = 0; i < poller->locals_count; i++) {
     free(poller->locals[i].chunk);
+    free(poller->locals[i].batch);
+  }
   free(poller->locals);
 }
 

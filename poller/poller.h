@@ -135,6 +135,8 @@ struct chunk {
   size_t room_bytes;
   const void *data; /* and where it lies: there, or in the operation's own buffer */
   size_t bytes;
+  void **batch;     /* where the thread keeps what several datagrams are received into, made when it is needed; null: one at a time */
+  unsigned left;    /* so many more have been received */
 };
 enum receive { RECEIVE_CHUNK, RECEIVE_NOTHING, RECEIVE_OVER /* it has ended: its last callback comes, and it is not ours any more */ };
 
@@ -151,6 +153,8 @@ enum port_start port__submit(struct op *op, struct piece *piece);
 /* Writes to a stream or sends a datagram here and now, behind all that was submitted: PIER_OK and how much went; PIER_EAGAIN if that cannot
    be had without waiting, or never with this handle; or what the system says. The caller has entered the handle. */
 int port__try_write(struct handle *handle, const void *bytes, size_t length_bytes, size_t *written_bytes);
+/* The same for datagrams, whose addresses have been looked at; *sent_count of them went. */
+int port__try_send(struct handle *handle, const pier_datagram *datagrams, size_t count, size_t *sent_count);
 /* For a handle that blocks: makes the call if it is certain not to wait. False: nothing was done, and a worker has to. */
 bool port__at_once(struct op *op, struct piece *piece);
 /* For a handle that blocks: the same on a worker thread, to its end. */
@@ -162,6 +166,8 @@ void port__init_handle(struct handle *handle);
 void port__queue(struct op *op);
 /* One that keeps reading is run: what there is for it; and when its callback has returned, it goes on. */
 enum receive port__receive(struct op *op, struct chunk *chunk);
+/* The next of those that are left. */
+void port__receive_next(struct op *op, struct chunk *chunk);
 void port__resume(struct op *op);
 /* The callback of a counted operation is due: what waited for that may start. */
 void port__called_back(struct op *op);

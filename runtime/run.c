@@ -34,25 +34,32 @@ static void run__foreign(struct poller *poller, struct op *op) {
 }
 
 /* A buffer where the thread has none for itself. */
-#define SPARE_CHUNK_BYTES 16384u
+#define SPARE_CHUNK_BYTES 65536u
 
-static void run__chunk_in(pier_loop *loop, struct op *op, char *buffer, size_t room_bytes) {
+static void run__call_back(pier_loop *loop, struct op *op, const struct chunk *chunk) {
+  pier_result result = {.loop = loop,
+                        .context = op->context,
+                        .operation = op__id(&loop->poller, op),
+                        .handle = handle__id(op->handle),
+                        .data = chunk->data,
+                        .bytes = chunk->bytes,
+                        .more = true};
+  if (op__is(op, OP_ADDRESSED))
+    port__sender(op, &result.from);
+  op->callback(&result);
+}
+
+static void run__chunk_in(pier_loop *loop, struct op *op, struct chunk chunk) {
   struct poller *poller = &loop->poller;
   struct handle *handle = op->handle;
-  struct chunk chunk = {.buffer = buffer, .room_bytes = room_bytes};
   op->slot.detail = (uint16_t)(op->slot.detail & ~OP_DUE);
   enum receive received = port__receive(op, &chunk);
   if (received == RECEIVE_CHUNK) {
-    pier_result result = {.loop = loop,
-                          .context = op->context,
-                          .operation = op__id(poller, op),
-                          .handle = handle__id(handle),
-                          .data = chunk.data,
-                          .bytes = chunk.bytes,
-                          .more = true};
-    if (op__is(op, OP_ADDRESSED))
-      port__sender(op, &result.from);
-    op->callback(&result);
+    run__call_back(loop, op, &chunk);
+    while (chunk.left && !handle__is_closing(handle)) { /* who closes it wants no more */
+      port__receive_next(op, &chunk);
+      run__call_back(loop, op, &chunk);
+    }
   }
   if (received != RECEIVE_OVER)
     port__resume(op);
@@ -62,13 +69,13 @@ static void run__chunk_in(pier_loop *loop, struct op *op, char *buffer, size_t r
 
 static void run__chunk_here(pier_loop *loop, struct op *op) {
   char buffer[SPARE_CHUNK_BYTES];
-  run__chunk_in(loop, op, buffer, sizeof buffer);
+  run__chunk_in(loop, op, (struct chunk){.buffer = buffer, .room_bytes = sizeof buffer});
 }
 
 static void run__chunk(pier_loop *loop, struct op *op) {
   struct local *local = poller__local(&loop->poller);
   if (local && local->chunk)
-    run__chunk_in(loop, op, local->chunk, LOCAL_CHUNK_BYTES);
+    run__chunk_in(loop, op, (struct chunk){.buffer = local->chunk, .room_bytes = LOCAL_CHUNK_BYTES, .batch = &local->batch});
   else
     run__chunk_here(loop, op);
 }

@@ -14,12 +14,27 @@ struct pump {
   size_t buffer_bytes;
 };
 
+/* As many as are sent with one call. */
+#define SENDS_MAX 16
+
 static void pump__send(struct pump *pump) {
-  char datagram[BENCH_DATAGRAM_BYTES_MAX];
+  char buffers[SENDS_MAX][BENCH_DATAGRAM_BYTES_MAX];
+  uv_buf_t parts[SENDS_MAX];
+  uv_buf_t *parts_of[SENDS_MAX];
+  unsigned parts_counts[SENDS_MAX];
+  struct sockaddr *to[SENDS_MAX];
 
   while (bench_datagrams_may_send(&pump->count)) {
-    uv_buf_t part = uv_buf_init(datagram, (unsigned)bench_datagrams_next(&pump->count, datagram));
-    twin_check(uv_udp_try_send(&pump->sender, &part, 1, (const struct sockaddr *)&pump->to), "uv_udp_try_send");
+    unsigned count = 0;
+    while (count < SENDS_MAX && bench_datagrams_may_send(&pump->count)) {
+      parts[count] = uv_buf_init(buffers[count], (unsigned)bench_datagrams_next(&pump->count, buffers[count]));
+      parts_of[count] = &parts[count];
+      parts_counts[count] = 1;
+      to[count] = (struct sockaddr *)&pump->to;
+      count++;
+    }
+    int sent = uv_udp_try_send2(&pump->sender, count, parts_of, parts_counts, to, 0);
+    bench_check(sent == (int)count, "uv_udp_try_send2", sent);
   }
 }
 
@@ -36,15 +51,14 @@ static void on_received(uv_udp_t *handle, ssize_t bytes, const uv_buf_t *part, c
   (void)flags;
   twin_check((int)bytes, "receive");
   if (from == NULL) {
-    return; /* there is no more for now, or the batch has come to its end */
+    pump__send(pump); /* there is no more for now, or the batch has come to its end */
+    return;
   }
   bench_datagrams_take(&pump->count, part->base, (size_t)bytes);
   if (bench_datagrams_all_taken(&pump->count)) {
     uv_close((uv_handle_t *)&pump->sender, NULL);
     uv_close((uv_handle_t *)&pump->receiver, NULL);
-    return;
   }
-  pump__send(pump);
 }
 
 static void pump__open(struct pump *pump, uv_loop_t *loop) {
