@@ -21,6 +21,8 @@ static int tcp__bind_and_listen(int descriptor, const pier_address *address, con
   tcp__switch(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
   if (options->share_address)
     tcp__switch(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (!options->delay)
+    tcp__switch(descriptor, IPPROTO_TCP, TCP_NODELAY, 1); /* its connections have it from their beginning */
   int status = tcp__bind(descriptor, address);
   if (status != PIER_OK)
     return status;

@@ -81,7 +81,9 @@ void epoll__unwatch(struct handle *handle) {
 static int epoll__associate(struct handle *handle) {
   struct mutex *lock = port_common__lock(handle);
   mutex__lock(lock);
-  uint32_t code = epoll__watch(handle, false);
+  /* What Pier opened can be watched, and is from the first time that somebody waits for it: a connection that has its request with it and
+     is closed after the answer never is. Of others it is found out now. */
+  uint32_t code = handle->slot.flags & HANDLE_OURS ? 0 : epoll__watch(handle, false);
   if (!code)
     handle->watch |= WATCH_READ | WATCH_WRITE;
   mutex__unlock(lock);

@@ -44,7 +44,8 @@ static int opened__by_accept(struct op *op, pier_handle *opened) {
   int status = port__adopt(listener->poller, descriptor, PIER_KIND_TCP, HANDLE_SOCKET, (uint8_t)listener->slot.detail, &handle);
   if (status != PIER_OK)
     return status;
-  if (!(listener->slot.flags & HANDLE_DELAYS))
+  /* Of a listener that Pier opened they have it from there (tcp_linux.c). */
+  if (!(listener->slot.flags & (HANDLE_DELAYS | HANDLE_OURS)))
     opened__no_delay(descriptor);
   *opened = handle__open(handle);
   return PIER_OK;
