@@ -163,8 +163,10 @@ void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
   /* Under the lock, which closing takes too: if it is the same handle now, its descriptor is open until we are through. */
   if (handle__find(poller, id) && (handle->watch & WATCH_ADDED)) {
     epoll__take_in(handle, events);
-    epoll__run_lane(handle, 0, &done);
-    epoll__run_lane(handle, 1, &done);
+    if (handle->lanes[0].waiting.first)
+      epoll__run_lane(handle, 0, &done);
+    if (handle->lanes[1].waiting.first)
+      epoll__run_lane(handle, 1, &done);
     due = epoll__take_due(handle);
     if ((handle->watch & WATCH_ROOM) && !handle->lanes[1].waiting.first)
       epoll__watch(handle, false);

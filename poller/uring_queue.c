@@ -160,7 +160,7 @@ void uring__enter(struct poller *poller, uint64_t timeout_ns) {
   struct uring_ring *here = uring__here(poller);
   struct io_uring *ring = &here->ring;
   struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / 1000000000), .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
-  struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout};
+  struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = (uint64_t)(uintptr_t)&timeout};
   mutex__lock(&here->lock);
   here->hurried = false;
   unsigned count = uring__publish(ring);
@@ -170,6 +170,7 @@ void uring__enter(struct poller *poller, uint64_t timeout_ns) {
   unsigned due = IO_URING_READ_ONCE(*ring->sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
   if (!count && !wait && !due)
     return;
-  unsigned flags = (wait || due ? IORING_ENTER_GETEVENTS : 0u) | (wait ? IORING_ENTER_EXT_ARG : 0u);
-  uring__call(poller, here, count, wait ? 1 : 0, flags, wait ? &argument : NULL);
+  bool ends = wait && timeout_ns != UINT64_MAX; /* without an end there is nothing for the kernel to copy */
+  unsigned flags = (wait || due ? IORING_ENTER_GETEVENTS : 0u) | (ends ? IORING_ENTER_EXT_ARG : 0u);
+  uring__call(poller, here, count, wait ? 1 : 0, flags, ends ? &argument : NULL);
 }
