@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define ECHO_BYTES_MAX 4096
+
 struct server {
   pier_loop *loop;
   pier_handle listener;
@@ -23,6 +25,8 @@ struct connection {
   pier_handle handle;
   uint64_t bytes;
   uint64_t receives;
+  char *rest; /* what did not go out at once, while it is written; one for an echo that waits for its answer */
+  bool writes;
 };
 
 static void connection__end(struct connection *connection) {
@@ -42,11 +46,14 @@ static void connection__end(struct connection *connection) {
 }
 
 static void on_written(const pier_result *result) {
+  struct connection *connection = result->context;
+
   bench_check(result->status == PIER_OK || result->status == PIER_ECLOSED, "pier_write", result->status);
-  bench_release(result->context);
+  connection->writes = false;
 }
 
-/* pier_try_write() saves the operation and its callback. On a Windows pipe it is never possible, and what did not go out has to be kept. */
+/* pier_try_write() saves the operation and its callback. On a Windows pipe it is never possible, and what did not go out has to be kept; the
+ * peer does not send again before it has all of it. */
 static void connection__answer(struct connection *connection, const char *bytes, size_t length) {
   size_t sent = 0;
   int status = pier_try_write(connection->handle, bytes, length, &sent);
@@ -55,9 +62,13 @@ static void connection__answer(struct connection *connection, const char *bytes,
     return;
   }
   bench_check(status == PIER_OK || status == PIER_EAGAIN, "pier_try_write", status);
-  char *rest = bench_allocate(1, length - sent);
-  memcpy(rest, bytes + sent, length - sent);
-  pier_operation write = pier_write(connection->handle, rest, length - sent, PIER_NO_DEADLINE, on_written, rest);
+  bench_check(!connection->writes && length - sent <= ECHO_BYTES_MAX, "an answer before the one before it was through", (long long)length);
+  if (connection->rest == NULL) {
+    connection->rest = bench_allocate(1, ECHO_BYTES_MAX);
+  }
+  memcpy(connection->rest, bytes + sent, length - sent);
+  connection->writes = true;
+  pier_operation write = pier_write(connection->handle, connection->rest, length - sent, PIER_NO_DEADLINE, on_written, connection);
   bench_check(write != 0, "pier_write", 0);
 }
 
