@@ -106,6 +106,10 @@ class Server:
                                         stdout=subprocess.PIPE, stderr=self.errors, env=environment())
         running.append(self.process)
         self.start = self.line() if first_line else ""
+        self.listens()
+
+    def listens(self):
+        """Takes the line that says where it listens."""
         listening = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)", self.line())
         check(listening, "the server says where it listens")
         self.port = int(listening[1])

@@ -1,12 +1,13 @@
 /* An echo server that says what its process holds, for the soak test: handles and memory have to come back to the
  * start.
  *
- *     soak_echo_server --port N --threads N --connections N --until-eof
+ *     soak_echo_server --threads N --connections N
  *
- * Each line on standard input is answered with a report; the end of input ends the server. The connections' memory is
- * taken before the first report and given back after the last one, so that what changes in between is Pier's or the
- * system's.
+ * An empty line on standard input is answered with a report. The line "again" closes the loop, which is reported too,
+ * and opens the next one; the end of input ends the server. The connections' memory is taken before the first report
+ * and given back after the last one, so that what changes in between is Pier's or the system's.
  */
+#include "held.h"
 #include "support.h"
 
 #include <inttypes.h>
@@ -25,7 +26,7 @@ struct connection {
 
 static pier_loop *loop;
 static pier_handle listener;
-static bool input_ended; /* set by the worker before its callback, which looks */
+static enum { SAY_MORE, SAY_AGAIN, SAY_END } said; /* on standard input; set by the worker before its callback, which looks */
 static struct connection *pool;
 static _Atomic uint64_t free_head; /* a count against ABA, then number + 1 */
 static atomic_uint connections;
@@ -79,10 +80,10 @@ static void report(const char *when) {
   if (loop != NULL) {
     pier_loop_metrics(loop, &metrics);
   }
-  printf("%s handles=%zu private_kib=%zu connections=%u most=%u failures=%u loop_handles=%" PRIu32 " loop_operations=%" PRIu32
-         " completed=%" PRIu64 "\n",
-         when, support__handle_count(), support__committed_bytes() / 1024, atomic_load(&connections),
-         atomic_load(&connections_most), atomic_load(&failures), metrics.handles, metrics.operations, metrics.completed);
+  printf("%s handles=%zu private_kib=%zu slab_bytes=%zu heap_bytes=%zu connections=%u most=%u failures=%u loop_handles=%" PRIu32
+         " loop_operations=%" PRIu32 "\n",
+         when, support__handle_count(), support__committed_bytes() / 1024, held__slab_bytes(), held__heap_bytes(),
+         atomic_load(&connections), atomic_load(&connections_most), atomic_load(&failures), metrics.handles, metrics.operations);
   fflush(stdout);
 }
 
@@ -150,18 +151,19 @@ static void on_accepted(const pier_result *result) {
 }
 
 static int read_line(void *context) {
-  int character = getchar();
+  int first = getchar();
+  int last = first;
 
   (void)context;
-  while (character != EOF && character != '\n') {
-    character = getchar();
+  while (last != EOF && last != '\n') {
+    last = getchar();
   }
-  input_ended = character == EOF;
+  said = last == EOF ? SAY_END : first == 'a' ? SAY_AGAIN : SAY_MORE;
   return PIER_OK;
 }
 
 static void on_line(const pier_result *result) {
-  if (input_ended) {
+  if (said != SAY_MORE) {
     pier_close(listener, NULL, NULL);
     return;
   }
@@ -171,20 +173,15 @@ static void on_line(const pier_result *result) {
   }
 }
 
-static int do_nothing(void *context) {
-  (void)context;
-  return PIER_OK;
-}
-
-/* Opens, lets `serve` say whether to wait for clients, and closes. */
-static void run(unsigned threads, uint16_t port, bool serve) {
+/* Opens a loop, serves for as long as nobody says otherwise, and closes it. */
+static void serve(unsigned threads) {
   /* One worker: a second one's stack, started when the first happens to be busy, would look like a leak of 1 MiB. */
   const pier_loop_options options = {.threads = threads, .workers_max = 1};
   pier_address address;
   char text[PIER_ADDRESS_TEXT_BYTES];
 
   int status = pier_loop_open(&options, &loop);
-  if (status != PIER_OK || pier_address_parse("127.0.0.1", port, &address) != PIER_OK) {
+  if (status != PIER_OK || pier_address_parse("127.0.0.1", 0, &address) != PIER_OK) {
     give_up("pier_loop_open", status);
   }
   status = pier_tcp_listen(loop, &address, NULL, &listener);
@@ -196,16 +193,11 @@ static void run(unsigned threads, uint16_t port, bool serve) {
       give_up("pier_tcp_accept", PIER_ENOMEM);
     }
   }
-  if (serve) {
-    pier_address_text(&address, text, sizeof text);
-    printf("listening on %s\n", text);
-    fflush(stdout);
-    if (pier_work(loop, read_line, PIER_NO_DEADLINE, on_line, NULL) == 0) {
-      give_up("pier_work", PIER_ENOMEM);
-    }
-  } else {
-    pier_work(loop, do_nothing, PIER_NO_DEADLINE, NULL, NULL);
-    pier_close(listener, NULL, NULL);
+  pier_address_text(&address, text, sizeof text);
+  printf("listening on %s\n", text);
+  fflush(stdout);
+  if (pier_work(loop, read_line, PIER_NO_DEADLINE, on_line, NULL) == 0) {
+    give_up("pier_work", PIER_ENOMEM);
   }
   status = pier_loop_run(loop, PIER_RUN_DEFAULT, PIER_NO_TIMEOUT);
   if (status == PIER_OK) {
@@ -218,26 +210,23 @@ static void run(unsigned threads, uint16_t port, bool serve) {
 }
 
 int main(int argc, char **argv) {
-  unsigned port = 0;
   unsigned threads = 0;
   unsigned most = 4096;
 
-  for (int i = 1; i < argc; i++) {
-    if (strcmp(argv[i], "--port") == 0 && i + 1 < argc) {
-      port = (unsigned)strtoul(argv[++i], NULL, 10);
-    } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
-      threads = (unsigned)strtoul(argv[++i], NULL, 10);
-    } else if (strcmp(argv[i], "--connections") == 0 && i + 1 < argc) {
-      most = (unsigned)strtoul(argv[++i], NULL, 10);
+  for (int i = 1; i + 1 < argc; i++) {
+    if (strcmp(argv[i], "--threads") == 0) {
+      threads = (unsigned)strtoul(argv[i + 1], NULL, 10);
+    } else if (strcmp(argv[i], "--connections") == 0) {
+      most = (unsigned)strtoul(argv[i + 1], NULL, 10);
     }
   }
   pool_fill(most);
-  /* What the system sets up once and keeps (Winsock, a thread's stack, the heap's first pages) is no leak, so all
-   * is opened and closed once before. */
-  run(threads, 0, false);
   report("start");
-  run(threads, (uint16_t)port, true);
-  report("ended after");
+  do {
+    serve(threads);
+    report("closed");
+  } while (said == SAY_AGAIN);
+  printf("ended after all\n");
   free(pool);
   return EXIT_SUCCESS;
 }

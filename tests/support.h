@@ -146,6 +146,7 @@ bool support__is_wine(void);
 size_t support__handle_count(void);
 size_t support__heap_bytes_os(void);
 size_t support__heap_cost_os(void *block, size_t length_bytes); /* what one block adds to that */
+size_t support__block_bytes_os(void *block);                    /* what the C library says of it; 0 for none */
 size_t support__committed_bytes(void);
 
 /* Two connected ends, opened by the system's own calls and known to no loop. The first one, or both, for overlapped

@@ -230,6 +230,10 @@ size_t support__heap_cost_os(void *block, size_t length_bytes) {
   return malloc_usable_size(block) + (SUPPORT_SANITIZED ? 0 : sizeof(size_t));
 }
 
+size_t support__block_bytes_os(void *block) {
+  return malloc_usable_size(block);
+}
+
 /* Private memory that can be written: what was reserved and has nothing behind it does not count. */
 size_t support__committed_bytes(void) {
   unsigned long pages[6] = {0};

@@ -223,6 +223,10 @@ size_t support__heap_cost_os(void *block, size_t length_bytes) {
   return length_bytes;
 }
 
+size_t support__block_bytes_os(void *block) {
+  return block ? _msize(block) : 0;
+}
+
 size_t support__committed_bytes(void) {
   MEMORY_BASIC_INFORMATION region;
   size_t bytes = 0;
