@@ -43,21 +43,31 @@ static void poller__close_locals(struct poller *poller) {
   free(poller->locals);
 }
 
-static int poller__open_memory(struct poller *poller, const struct poller_limits *limits) {
+/* The first operation of an open handle is not to allocate; a handle may, when it is opened. */
+static int poller__open_slabs(struct poller *poller, const struct poller_limits *limits) {
   int status = slab__open(&poller->operations, sizeof(struct op), limits->operations_max);
   if (status != PIER_OK)
     return status;
-  status = slab__open(&poller->handles, sizeof(struct handle), limits->handles_max);
+  status = slab__begin(&poller->operations);
+  if (status == PIER_OK)
+    status = slab__open(&poller->handles, sizeof(struct handle), limits->handles_max);
+  if (status != PIER_OK)
+    slab__close(&poller->operations);
+  return status;
+}
+
+static int poller__open_memory(struct poller *poller, const struct poller_limits *limits) {
+  int status = poller__open_slabs(poller, limits);
+  if (status != PIER_OK)
+    return status;
+  status = posts__open(&poller->posts);
   if (status == PIER_OK) {
-    status = posts__open(&poller->posts);
-    if (status == PIER_OK) {
-      status = poller__open_locals(poller, limits);
-      if (status == PIER_OK)
-        return PIER_OK;
-      posts__close(&poller->posts);
-    }
-    slab__close(&poller->handles);
+    status = poller__open_locals(poller, limits);
+    if (status == PIER_OK)
+      return PIER_OK;
+    posts__close(&poller->posts);
   }
+  slab__close(&poller->handles);
   slab__close(&poller->operations);
   return status;
 }
@@ -70,6 +80,8 @@ static void poller__close_memory(struct poller *poller) {
 }
 
 int poller__open(struct poller *poller, pier_loop *loop, const struct poller_limits *limits) {
+  if (!own__open())
+    return PIER_ENOMEM;
   poller->loop = loop;
   inbox__init(&poller->inbox);
   mutex__init(&poller->associating);

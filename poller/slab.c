@@ -127,6 +127,14 @@ struct slot *slab__acquire(struct slab *slab) {
   return slot;
 }
 
+int slab__begin(struct slab *slab) {
+  struct slot *slot = slab__acquire(slab);
+  if (!slot)
+    return PIER_ENOMEM;
+  slab__release(slab, slot);
+  return PIER_OK;
+}
+
 void slab__release(struct slab *slab, struct slot *slot) {
   slot__end(slot);
   slab__push(slab, slab__index(slot), slot);

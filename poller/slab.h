@@ -33,6 +33,9 @@ struct slab {
 int slab__open(struct slab *slab, size_t slot_bytes, uint32_t slots_max);
 void slab__close(struct slab *slab);
 
+/* Has memory behind the first slots before one is asked for. PIER_OK or PIER_ENOMEM. */
+int slab__begin(struct slab *slab);
+
 /* A free slot, its generation unchanged and the lower half of its word 0; null when all are taken or there is no memory. */
 struct slot *slab__acquire(struct slab *slab);
 

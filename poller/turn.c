@@ -1,18 +1,16 @@
 #include "turn.h"
 
-_Thread_local struct turn *turn__current;
-
 void turn__begin(struct turn *turn, struct poller *poller) {
   turn->poller = poller;
   turn->ready.first = turn->ready.last = 0;
-  turn->outer = turn__current;
+  turn->outer = turn__here();
   turn->local = 0;
   turn->share = 0;
   turn->seat = 0;
-  turn__current = turn;
+  own__set(turn);
 }
 
-void turn__end(struct turn *turn) { turn__current = turn->outer; }
+void turn__end(struct turn *turn) { own__set(turn->outer); }
 
 bool turn__keep(struct turn *turn, struct ready *ready) {
   struct turn_share *share = turn->share;

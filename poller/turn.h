@@ -3,6 +3,7 @@
 #ifndef PIER_TURN_H
 #define PIER_TURN_H
 
+#include "own.h"
 #include "ready.h"
 #include "system.h"
 
@@ -24,10 +25,8 @@ struct turn {
   uint32_t seat;      /* where the poller has several: whose port this thread looks at (runtime/seats.h) */
 };
 
-extern _Thread_local struct turn *turn__current;
-
 /* The turn that the calling thread is in, or null. */
-static inline struct turn *turn__here(void) { return turn__current; }
+static inline struct turn *turn__here(void) { return own__get(); }
 void turn__begin(struct turn *turn, struct poller *poller);
 void turn__end(struct turn *turn);
 /* Puts something into the turn's list. False: it is not to go there. */
