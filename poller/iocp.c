@@ -258,20 +258,6 @@ const char *port__name(const struct poller *poller) {
 }
 
 void port__flush(struct poller *poller) { (void)poller; /* each call is one of the system's */ }
-/* There is one port, and so there are no seats. */
-void port__hurry(struct poller *poller, uint32_t seat) {
-  (void)poller;
-  (void)seat;
-}
-void port__nudge(struct poller *poller, uint32_t seat) {
-  (void)poller;
-  (void)seat;
-}
-bool port__watch(struct poller *poller, uint32_t own_seat) {
-  (void)poller;
-  (void)own_seat;
-  return true;
-}
 void port__collect(struct poller *poller) { (void)poller; /* the host has dequeued */ }
 uint32_t port__cancelled(void) { return ERROR_OPERATION_ABORTED; }
 /* Wine says "not connected" of one that was reset before it was accepted. */

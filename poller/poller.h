@@ -203,8 +203,8 @@ const char *port__name(const struct poller *poller);
 void port__flush(struct poller *poller);
 /* For a host that waits on the port: takes what has completed, unless it is the host who dequeues it. */
 void port__collect(struct poller *poller);
-/* Where there are seats. Another's callback takes long: what it submits goes to the system at once from now on, until its thread
-   looks at its port again. */
+/* These three only where a poller may have seats (runtime/seats.h). Another's callback takes long: what it submits goes to the system
+   at once from now on, until its thread looks at its port again. */
 void port__hurry(struct poller *poller, uint32_t seat);
 /* Wakes the thread of a seat. */
 void port__nudge(struct poller *poller, uint32_t seat);

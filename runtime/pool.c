@@ -1,6 +1,5 @@
 #include "pool.h"
 #include "run.h"
-#include "seats.h"
 #include <stdlib.h>
 
 /* Callbacks between two looks at the port and the inbox while the line is never empty: who keeps finding something there for himself
@@ -100,13 +99,13 @@ static int pool__start(struct pool *pool, pier_loop *loop) {
 }
 
 int pool__open(struct pool *pool, pier_loop *loop, uint32_t count) {
-  *pool = (struct pool){.count = count};
+  *pool = (struct pool){.kind = pool__kind(loop), .count = count};
   mutex__init(&pool->lock);
   condition__init(&pool->changed);
   condition__init(&pool->quiet);
   int status = PIER_OK;
-  if (loop->poller.seats)
-    status = seats__open(&pool->seats, loop, count);
+  if (pool->kind)
+    status = pool->kind->open(pool, loop, count);
   else if (count)
     status = pool__start(pool, loop);
   if (status != PIER_OK)
@@ -115,8 +114,8 @@ int pool__open(struct pool *pool, pier_loop *loop, uint32_t count) {
 }
 
 void pool__close(struct pool *pool, pier_loop *loop) {
-  if (pool->seats)
-    seats__close(pool->seats);
+  if (pool->kind)
+    pool->kind->close(pool);
   else
     pool__join(pool, loop, pool->count);
   pool__free(pool);
@@ -124,8 +123,8 @@ void pool__close(struct pool *pool, pier_loop *loop) {
 
 /* Under the lock. */
 static bool pool__is_quiet(struct pool *pool, pier_loop *loop) {
-  if (pool->seats)
-    return seats__are_quiet(pool->seats);
+  if (pool->kind)
+    return pool->kind->is_quiet(pool);
   return !pool->running && !pool->line.first && !loop__is_alive(loop);
 }
 

@@ -11,10 +11,22 @@
 #include "system.h"
 
 struct pier_loop;
+struct pool;
 struct seats;
 
+/* Another kind of pool, whose threads have a port of their own each. Of what follows it has no more than `lock` and `quiet`. */
+struct pool_kind {
+  int (*open)(struct pool *pool, struct pier_loop *loop, uint32_t count);
+  void (*close)(struct pool *pool);
+  bool (*is_quiet)(const struct pool *pool); /* nothing is alive, and no callback runs */
+};
+
+/* The one that a loop's poller is made for; null: a leader, as above. One body per system: pool_linux.c, pool_win.c. */
+const struct pool_kind *pool__kind(const struct pier_loop *loop);
+
 struct pool {
-  struct seats *seats;      /* where each thread has a port of its own: then that is all there is of the rest but `lock` and `quiet` */
+  const struct pool_kind *kind;
+  struct seats *seats;      /* of that kind */
   struct mutex lock;
   struct condition changed;
   struct condition quiet;   /* for those who wait until nothing is alive */

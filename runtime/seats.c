@@ -137,7 +137,7 @@ static int seats__start(struct seats *seats) {
   return status;
 }
 
-int seats__open(struct seats **opened, pier_loop *loop, uint32_t count) {
+static int seats__open(struct pool *pool, pier_loop *loop, uint32_t count) {
   struct seats *seats = calloc(1, sizeof *seats + count * sizeof seats->seat[0]);
   if (!seats)
     return PIER_ENOMEM;
@@ -152,7 +152,7 @@ int seats__open(struct seats **opened, pier_loop *loop, uint32_t count) {
   if (status == PIER_OK) {
     status = seats__start(seats);
     if (status == PIER_OK) {
-      *opened = seats;
+      pool->seats = seats;
       return PIER_OK;
     }
     watch__close(seats);
@@ -161,7 +161,8 @@ int seats__open(struct seats **opened, pier_loop *loop, uint32_t count) {
   return status;
 }
 
-void seats__close(struct seats *seats) {
+static void seats__close(struct pool *pool) {
+  struct seats *seats = pool->seats;
   seats__join(seats, seats->count);
   watch__close(seats);
   seats__free(seats);
@@ -179,8 +180,11 @@ static bool seats__rest(struct seats *seats, uint64_t *beats) {
   return true;
 }
 
-bool seats__are_quiet(struct seats *seats) {
+static bool seats__are_quiet(const struct pool *pool) {
+  struct seats *seats = pool->seats;
   uint64_t before, after;
   /* A callback that began after the first look and ended before the last one may have left something. */
   return seats__rest(seats, &before) && !loop__is_alive(seats->loop) && seats__rest(seats, &after) && before == after;
 }
+
+const struct pool_kind seats_kind = {seats__open, seats__close, seats__are_quiet};

@@ -44,10 +44,7 @@ struct seats {
   struct seat seat[];
 };
 
-int seats__open(struct seats **seats, pier_loop *loop, uint32_t count);
-void seats__close(struct seats *seats);
-/* Nothing is alive, and no callback runs. */
-bool seats__are_quiet(struct seats *seats);
+extern const struct pool_kind seats_kind;
 
 /* runtime/watch.c */
 int watch__open(struct seats *seats);
