@@ -42,7 +42,7 @@ void port__close(struct poller *poller) {
 }
 
 int port__associate(struct handle *handle) {
-  HANDLE port = CreateIoCompletionPort(iocp__native(handle), (HANDLE)handle->poller->port, (ULONG_PTR)handle__id(handle), 0);
+  HANDLE port = nt()->create_io_completion_port(iocp__native(handle), (HANDLE)handle->poller->port, (ULONG_PTR)handle__id(handle), 0);
   if (port)
     return PIER_OK;
   /* The one answer for "it is on another port": there is no way to ask before. */

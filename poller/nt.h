@@ -33,6 +33,8 @@ struct nt_table {
                               LARGE_INTEGER *offset, ULONG *key);
   NTSTATUS(NTAPI *query_information_file)(HANDLE file, struct nt_io_status *io, void *information, ULONG length_bytes, ULONG file_class);
   NTSTATUS(NTAPI *set_information_file)(HANDLE file, struct nt_io_status *io, void *information, ULONG length_bytes, ULONG file_class);
+  /* Every Windows has it; it is here so that what cannot be taken off its port can be played (see nt__replace_completion()). */
+  HANDLE(WINAPI *create_io_completion_port)(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads);
   NTSTATUS(NTAPI *create_wait_completion_packet)(HANDLE *packet, ACCESS_MASK access, void *attributes);
   NTSTATUS(NTAPI *associate_wait_completion_packet)(HANDLE packet, HANDLE port, HANDLE target, void *key, void *overlapped, NTSTATUS status,
                                                     ULONG_PTR information, BOOLEAN *already_signalled);

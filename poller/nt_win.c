@@ -86,9 +86,9 @@ static BOOL WINAPI missing__modes(HANDLE file, UCHAR modes) {
 }
 
 static struct nt_table nt_own = {
-    missing__transfer,         missing__transfer,
-    missing__file_information, missing__file_information, missing__create_packet, missing__associate_packet,
-    missing__cancel_packet,    missing__dos_error,        missing__timer,         missing__modes,
+    missing__transfer,      missing__transfer,        missing__file_information, missing__file_information, NULL,
+    missing__create_packet, missing__associate_packet, missing__cancel_packet,   missing__dos_error,        missing__timer,
+    missing__modes,
 };
 static INIT_ONCE nt_once = INIT_ONCE_STATIC_INIT;
 static _Atomic(const struct nt_table *) nt_current;
@@ -128,6 +128,7 @@ static BOOL CALLBACK nt__fill(INIT_ONCE *once, void *parameter, void **context) 
   NT_FIND(kernel, create_waitable_timer_ex, timer, "CreateWaitableTimerExW")
   NT_FIND(kernel, set_file_completion_notification_modes, modes, "SetFileCompletionNotificationModes")
 #undef NT_FIND
+  nt_own.create_io_completion_port = CreateIoCompletionPort;
   return TRUE;
 }
 

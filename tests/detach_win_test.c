@@ -6,119 +6,20 @@
 
 #include "streams.h"
 
-#include "standin_win.h"
+#include "standin_port_win.h"
 
 #include <string.h>
 
-#define CLASS_REPLACE_COMPLETION 61u
-#define REFUSED ((NTSTATUS)0xC000000D)   /* STATUS_INVALID_PARAMETER: it is on no port */
-#define IN_FLIGHT ((NTSTATUS)0xC0000001) /* STATUS_UNSUCCESSFUL: somebody's call is in flight */
-
-/* FILE_COMPLETION_INFORMATION */
-struct completion {
-  HANDLE port;
-  ULONG_PTR key;
-};
-
-static struct stand_in {
-  bool real; /* the system has the class: its own answer is passed on */
-  NTSTATUS refuses; /* with this, unless it is 0 */
-  bool moves;       /* a file's handle is really on no port afterwards */
-  atomic_uint calls;
-  atomic_uint wrong; /* calls that did not ask as documented */
-  _Atomic(HANDLE) file;
-  support_event *entered, *go_on; /* both or none: holds the call */
-} stand_in;
-
-/* Another file object of the same file, under the same handle: that one is on no port. What the real class does to the file object
- * itself, and so to its duplicates, cannot be played; nor can pipes and sockets be opened once more. */
-static bool put_on_no_port(HANDLE file) {
-  HANDLE again = ReOpenFile(file, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, FILE_FLAG_OVERLAPPED);
-  HANDLE taken[64], twin = NULL;
-  unsigned count = 0;
-  if (again == INVALID_HANDLE_VALUE)
-    return false;
-  CloseHandle(file);
-  /* The system gives out its numbers as it likes. */
-  while (DuplicateHandle(GetCurrentProcess(), again, GetCurrentProcess(), &twin, 0, FALSE, DUPLICATE_SAME_ACCESS) && twin != file && count < 64)
-    taken[count++] = twin;
-  CloseHandle(again);
-  while (count > 0)
-    CloseHandle(taken[--count]);
-  return twin == file;
-}
-
-static NTSTATUS NTAPI set_information(HANDLE file, struct nt_io_status *io, void *information, ULONG length_bytes,
-                                      ULONG file_class) {
-  const struct completion *asked = information;
-  if (file_class != CLASS_REPLACE_COMPLETION)
-    return nt__system()->set_information_file(file, io, information, length_bytes, file_class);
-  atomic_store(&stand_in.file, file);
-  atomic_fetch_add(&stand_in.calls, 1);
-  if (length_bytes != sizeof *asked || asked->port || asked->key)
-    atomic_fetch_add(&stand_in.wrong, 1);
-  if (stand_in.entered) {
-    support__event_set(stand_in.entered);
-    support__event_wait(stand_in.go_on, 10 * PIER_SECOND);
-  }
-  if (stand_in.refuses)
-    return stand_in.refuses;
-  if (stand_in.real)
-    return nt__system()->set_information_file(file, io, information, length_bytes, file_class);
-  if (stand_in.moves && !put_on_no_port(file))
-    return REFUSED;
-  io->status = 0;
-  io->information = 0;
-  return NT_STATUS_SUCCESS;
-}
-
-/* Whether the system itself can take a handle off its port. */
-static bool system_can_detach(void) {
-  struct nt_io_status io = {0, 0};
-  struct completion none = {NULL, 0};
-  pier_native ends[2];
-  support__native_pipe_pair(false, true, true, ends);
-  HANDLE port = CreateIoCompletionPort((HANDLE)ends[0], NULL, 1, 0);
-  assert_non_null(port);
-  NTSTATUS status =
-      nt__system()->set_information_file((HANDLE)ends[0], &io, &none, sizeof none, CLASS_REPLACE_COMPLETION);
-  support__native_close_pipe(ends[0]);
-  support__native_close_pipe(ends[1]);
-  CloseHandle(port);
-  return status == NT_STATUS_SUCCESS;
-}
-
-static pier_loop *open_stood_in(void) {
-  memset(&stand_in, 0, sizeof stand_in);
-  stand_in.real = system_can_detach();
-  print_message("class 61: %s\n", stand_in.real ? "real" : "stand-in");
-  struct nt_table *table = standin__table();
-  table->set_information_file = set_information;
-  nt__replace(table);
-  return support__open();
-}
-
-static void close_stood_in(pier_loop *loop) {
-  support__close(loop);
-  assert_int_equal(atomic_load(&stand_in.wrong), 0);
-}
-
-/* The system's table comes back also after a failed case. */
-static int end(void **state) {
-  nt__replace(standin__table());
-  return support__end(state);
-}
-
 static void assert_detached(pier_handle handle) {
-  unsigned calls = atomic_load(&stand_in.calls);
+  unsigned calls = atomic_load(&standin_port.calls);
   assert_int_equal(pier_handle_state(handle), PIER_STATE_ASSOCIATED);
   assert_status(pier_handle_detach(handle), PIER_OK);
-  assert_int_equal(atomic_load(&stand_in.calls), calls + 1);
-  assert_true(atomic_load(&stand_in.file) == (HANDLE)pier_handle_native(handle));
+  assert_int_equal(atomic_load(&standin_port.calls), calls + 1);
+  assert_true(atomic_load(&standin_port.file) == (HANDLE)pier_handle_native(handle));
   assert_int_equal(pier_handle_state(handle), PIER_STATE_DETACHED);
   /* A second time there is nothing to do. */
   assert_status(pier_handle_detach(handle), PIER_OK);
-  assert_int_equal(atomic_load(&stand_in.calls), calls + 1);
+  assert_int_equal(atomic_load(&standin_port.calls), calls + 1);
 }
 
 static void sync_exchange(pier_native from, pier_native to) {
@@ -152,7 +53,7 @@ static void b2_a_detached_stream_works_without_packets(void **state) {
   (void)state;
   const streams_sort sorts[] = {STREAMS_PIPE, STREAMS_MESSAGE_PIPE, STREAMS_TCP};
   for (size_t i = 0; i < sizeof sorts / sizeof sorts[0]; i++) {
-    pier_loop *loop = open_stood_in();
+    pier_loop *loop = standin_port__open();
     pier_handle ends[2];
     streams__pair(loop, sorts[i], ends);
     use_stream(loop, ends);
@@ -160,8 +61,8 @@ static void b2_a_detached_stream_works_without_packets(void **state) {
       support__yield();
     assert_detached(ends[0]);
     assert_detached(ends[1]);
-    HANDLE port = stand_in.real ? CreateIoCompletionPort((HANDLE)pier_handle_native(ends[0]), NULL, 7, 0) : NULL;
-    assert_true(port || !stand_in.real);
+    HANDLE port = standin_port.real ? CreateIoCompletionPort((HANDLE)pier_handle_native(ends[0]), NULL, 7, 0) : NULL;
+    assert_true(port || !standin_port.real);
     uint64_t packets = support__metrics(loop).packets;
     use_stream(loop, ends);
     assert_int_equal(support__metrics(loop).packets, packets);
@@ -169,7 +70,7 @@ static void b2_a_detached_stream_works_without_packets(void **state) {
     streams__close_pair(loop, ends);
     if (port)
       CloseHandle(port);
-    close_stood_in(loop);
+    standin_port__close(loop);
   }
 }
 
@@ -178,7 +79,7 @@ static void b2_a_detached_file_works_without_packets(void **state) {
   (void)state;
   enum { LENGTH = 65536, READS = 40 };
   for (unsigned before = 0; before <= READS; before += READS) {
-    pier_loop *loop = open_stood_in();
+    pier_loop *loop = standin_port__open();
     pier_handle file = 0;
     char *buffer = support__alloc(4096);
     pier_sync_result result;
@@ -201,7 +102,7 @@ static void b2_a_detached_file_works_without_packets(void **state) {
     }
     assert_int_equal(support__metrics(loop).packets, packets);
     support__close_handle(loop, file);
-    close_stood_in(loop);
+    standin_port__close(loop);
   }
 }
 
@@ -218,8 +119,8 @@ static bool one_packet(HANDLE port, ULONG_PTR key, const OVERLAPPED *overlapped,
 static void b2_b4_a_detached_file_goes_elsewhere(void **state) {
   (void)state;
   enum { LENGTH = 65536 };
-  pier_loop *loop = open_stood_in();
-  stand_in.moves = true;
+  pier_loop *loop = standin_port__open();
+  standin_port.moves = true;
   HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
   char *buffer = support__alloc(4096);
   HANDLE native = CreateFileA(support__temp_file(LENGTH), GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
@@ -249,7 +150,7 @@ static void b2_b4_a_detached_file_goes_elsewhere(void **state) {
   assert_int_equal(support__metrics(loop).packets, 0);
   support__close_handle(loop, file);
   CloseHandle(port);
-  close_stood_in(loop);
+  standin_port__close(loop);
 }
 
 /* With an operation in flight the system is not even asked, and the operation is none the wiser. */
@@ -257,14 +158,14 @@ static void b3_in_flight_the_system_is_not_asked(void **state) {
   (void)state;
   const streams_sort sorts[] = {STREAMS_PIPE, STREAMS_MESSAGE_PIPE, STREAMS_TCP};
   for (size_t i = 0; i < sizeof sorts / sizeof sorts[0]; i++) {
-    pier_loop *loop = open_stood_in();
+    pier_loop *loop = standin_port__open();
     pier_handle ends[2];
     char *buffer = support__alloc(16);
     streams__pair(loop, sorts[i], ends);
     support_outcome *read = support__outcome();
     assert_true(pier_read(ends[0], buffer, 16, PIER_NO_DEADLINE, support__take, read) != 0);
     assert_status(pier_handle_detach(ends[0]), PIER_EBUSY);
-    assert_int_equal(atomic_load(&stand_in.calls), 0);
+    assert_int_equal(atomic_load(&standin_port.calls), 0);
     assert_int_equal(pier_handle_state(ends[0]), PIER_STATE_ASSOCIATED);
     assert_true(pier_write(ends[1], "data", 4, PIER_NO_DEADLINE, NULL, NULL) != 0);
     await_status(loop, read, PIER_OK);
@@ -272,7 +173,7 @@ static void b3_in_flight_the_system_is_not_asked(void **state) {
     assert_memory_equal(buffer, "data", 4);
     streams__close_pair(loop, ends);
     assert_int_equal(atomic_load(&read->calls), 1);
-    close_stood_in(loop);
+    standin_port__close(loop);
   }
 }
 
@@ -329,7 +230,7 @@ static void race_once(pier_loop *loop, unsigned round, uint64_t *seed, unsigned 
 static void b4_a_write_and_a_detach_race(void **state) {
   (void)state;
   const unsigned rounds = 1000;
-  pier_loop *loop = open_stood_in();
+  pier_loop *loop = standin_port__open();
   uint64_t seed = support__seed();
   unsigned won = 0;
   atomic_store(&race.round, 0);
@@ -339,14 +240,14 @@ static void b4_a_write_and_a_detach_race(void **state) {
     race_once(loop, i, &seed, &won);
   support__thread_join(thread);
   print_message("%u of %u detaches came between\n", won, rounds);
-  assert_int_equal(atomic_load(&stand_in.calls), rounds);
-  close_stood_in(loop);
+  assert_int_equal(atomic_load(&standin_port.calls), rounds);
+  standin_port__close(loop);
 }
 
 /* What is not on Pier's port is not taken off it. */
 static void b5_elsewhere_the_system_is_not_asked(void **state) {
   (void)state;
-  pier_loop *loop = open_stood_in();
+  pier_loop *loop = standin_port__open();
   HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
   const struct {
     bool overlapped, elsewhere;
@@ -367,7 +268,7 @@ static void b5_elsewhere_the_system_is_not_asked(void **state) {
     assert_status(pier_register(loop, natives[1], NULL, &other), PIER_OK);
     assert_status(pier_handle_detach(handle), PIER_OK);
     assert_int_equal(pier_handle_state(handle), cases[i].wanted);
-    assert_int_equal(atomic_load(&stand_in.calls), 0);
+    assert_int_equal(atomic_load(&standin_port.calls), 0);
     streams__exchange(loop, handle, other, 100, 1);
     if (!cases[i].overlapped) {
       while (pier_handle_in_flight(handle))
@@ -379,39 +280,41 @@ static void b5_elsewhere_the_system_is_not_asked(void **state) {
     assert_status(pier_handle_detach(handle), PIER_ECLOSED);
     support__close_handle(loop, other);
   }
-  assert_int_equal(atomic_load(&stand_in.calls), 0);
+  assert_int_equal(atomic_load(&standin_port.calls), 0);
   CloseHandle(port);
-  close_stood_in(loop);
+  standin_port__close(loop);
 }
 
 /* Refused by the system, the handle stays where it is and works on. */
 static void a_refusal_changes_nothing(void **state) {
   (void)state;
-  pier_loop *loop = open_stood_in();
+  pier_loop *loop = standin_port__open();
   pier_handle ends[2];
   streams__pair(loop, STREAMS_PIPE, ends);
-  stand_in.refuses = IN_FLIGHT;
+  standin_port.refuses = STANDIN_PORT_IN_FLIGHT;
   assert_status(pier_handle_detach(ends[0]), PIER_EBUSY);
-  stand_in.refuses = REFUSED;
+  standin_port.refuses = STANDIN_PORT_REFUSED;
   assert_status(pier_handle_detach(ends[0]), PIER_EINVAL);
   assert_int_equal(pier_handle_state(ends[0]), PIER_STATE_ASSOCIATED);
   use_stream(loop, ends);
   while (pier_handle_in_flight(ends[0]))
     support__yield();
-  stand_in.refuses = 0;
+  standin_port.refuses = 0;
   assert_detached(ends[0]);
   use_stream(loop, ends);
   streams__close_pair(loop, ends);
-  close_stood_in(loop);
+  standin_port__close(loop);
 }
 
 /* Without a stand-in, a system that cannot do it says so, and nothing has changed. */
 static void without_the_class_a_handle_stays(void **state) {
   (void)state;
-  if (system_can_detach())
+  pier_loop *loop = standin_port__open();
+  if (standin_port.real) {
+    standin_port__close(loop);
     support__skip("this system has class 61: the case is about one that has not");
-  print_message("class 61: real\n");
-  pier_loop *loop = support__open();
+  }
+  nt__replace(standin__table());
   pier_handle ends[2];
   streams__pair(loop, STREAMS_PIPE, ends);
   assert_status(pier_handle_detach(ends[0]), PIER_ENOTSUP);
@@ -445,17 +348,17 @@ static void detach_one(void *context) {
 /* While the system is at it no submit comes in; it starts afterwards, on the event path. */
 static void a_submit_waits_for_a_detach(void **state) {
   (void)state;
-  pier_loop *loop = open_stood_in();
+  pier_loop *loop = standin_port__open();
   pier_handle ends[2];
   streams__pair(loop, STREAMS_PIPE, ends);
-  stand_in.entered = support__event_open();
-  stand_in.go_on = support__event_open();
+  standin_port.entered = support__event_open();
+  standin_port.go_on = support__event_open();
   memset(&submit, 0, sizeof submit);
   submit.handle = ends[0];
   submit.buffer = support__alloc(16);
   submit.outcome = support__outcome();
   support_thread *detacher = support__thread_start(detach_one, &ends[0]);
-  assert_true(support__event_wait(stand_in.entered, 5 * PIER_SECOND));
+  assert_true(support__event_wait(standin_port.entered, 5 * PIER_SECOND));
   uint64_t calls = support__metrics(loop).system_calls;
   support_thread *submitter = support__thread_start(submit_read, NULL);
   while (!atomic_load(&submit.begun))
@@ -465,7 +368,7 @@ static void a_submit_waits_for_a_detach(void **state) {
   assert_status(pier_handle_detach(ends[0]), PIER_EBUSY);
   assert_int_equal(atomic_load(&submit.submitted), 0);
   assert_int_equal(support__metrics(loop).system_calls, calls);
-  support__event_set(stand_in.go_on);
+  support__event_set(standin_port.go_on);
   support__thread_join(detacher);
   support__thread_join(submitter);
   assert_status(atomic_load(&race.status), PIER_OK);
@@ -476,13 +379,13 @@ static void a_submit_waits_for_a_detach(void **state) {
   assert_memory_equal(submit.buffer, "after", 5);
   assert_true(support__metrics(loop).events_created > 0);
   streams__close_pair(loop, ends);
-  support__event_close(stand_in.entered);
-  support__event_close(stand_in.go_on);
-  close_stood_in(loop);
+  support__event_close(standin_port.entered);
+  support__event_close(standin_port.go_on);
+  standin_port__close(loop);
 }
 
 #define CASE(function, suffix, threads_of_case)                                                                        \
-  { #function suffix, function, support__begin, end, &(support_case){#function suffix, threads_of_case} }
+  { #function suffix, function, support__begin, standin_port__end, &(support_case){#function suffix, threads_of_case} }
 #define BOTH(function) CASE(function, "", 0), CASE(function, "_in_pool_mode", SUPPORT_THREADS)
 
 int main(int argc, char **argv) {
