@@ -34,8 +34,7 @@ pier_handle handle__open(struct handle *handle) {
   return id;
 }
 
-/* Why an id does not name what is in its slot. */
-static int handle__stale(uint64_t word, pier_handle id) {
+int handle__stale(uint64_t word, pier_handle id) {
   int32_t age = (int32_t)(slot__generation(word) - id__generation(id));
   return age > 0 ? PIER_ECLOSED : PIER_EBADF;
 }
@@ -52,7 +51,7 @@ int handle__enter(struct poller *poller, pier_handle id, struct handle **handle)
       return PIER_EBADF;
     if (word & HANDLE_CLOSING)
       return PIER_ECLOSED;
-    if (word & HANDLE_DETACHING) {
+    if (word & HANDLE_MOVING) {
       thread__yield(); /* one system call long */
       word = atomic_load_explicit(&slot->word, memory_order_acquire);
       continue;
@@ -79,15 +78,18 @@ struct handle *handle__find(struct poller *poller, pier_handle id) {
   return handle__of_slot(slot);
 }
 
+void handle__stand(struct handle *handle, pier_state state) {
+  uint32_t old = atomic_load_explicit(&handle->state, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(&handle->state, &old, (uint32_t)state | (old & HANDLE_GATE), memory_order_release, memory_order_relaxed)) {
+  }
+}
+
 void handle__associate(struct handle *handle) {
   struct poller *poller = handle->poller;
   mutex__lock(&poller->associating);
-  if (handle__standing(handle) == PIER_STATE_FRESH) {
-    /* Whatever the refusal: this port cannot have the handle, tagged events can serve it. */
-    bool ours = port__associate(handle) == PIER_OK;
-    uint32_t gate = atomic_load_explicit(&handle->state, memory_order_relaxed) & HANDLE_GATE; /* whoever opens it is here, or has been */
-    atomic_store_explicit(&handle->state, (uint32_t)(ours ? PIER_STATE_ASSOCIATED : PIER_STATE_FOREIGN) | gate, memory_order_release);
-  }
+  /* Whatever the refusal: this port cannot have the handle, tagged events can serve it. */
+  if (handle__standing(handle) == PIER_STATE_FRESH)
+    handle__stand(handle, port__associate(handle) == PIER_OK ? PIER_STATE_ASSOCIATED : PIER_STATE_FOREIGN);
   mutex__unlock(&poller->associating);
 }
 
@@ -101,7 +103,7 @@ static int handle__mark_closing(struct slot *slot, pier_handle id) {
       return PIER_EBADF;
     if (word & HANDLE_CLOSING)
       return PIER_ECLOSED;
-    if (word & HANDLE_DETACHING) {
+    if (word & HANDLE_MOVING) {
       thread__yield();
       word = atomic_load_explicit(&slot->word, memory_order_acquire);
       continue;
@@ -153,36 +155,6 @@ void handle__end(struct handle *handle, pier_callback *callback, pier_result *re
   free(handle->detail);
   slab__release(&poller->handles, &handle->slot);
   atomic_fetch_sub_explicit(&poller->handles_ending, 1, memory_order_release);
-}
-
-/* No operation comes in while the mark is set, and none is in flight when it is: decided in one exchange. */
-static int handle__detach(struct handle *handle, struct slot *slot, pier_handle id) {
-  uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
-  do {
-    if (slot__generation(word) != id__generation(id))
-      return handle__stale(word, id);
-    if (!(word & HANDLE_LIVE))
-      return PIER_EBADF;
-    if (word & HANDLE_CLOSING)
-      return PIER_ECLOSED;
-    if (word & (HANDLE_FLIGHTS | HANDLE_DETACHING))
-      return PIER_EBUSY;
-  } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word | HANDLE_DETACHING, memory_order_seq_cst, memory_order_acquire));
-  int status = PIER_OK;
-  /* The listener of a pipe's name has no handle of the system's; its instances have. */
-  if (handle->native != PIER_NATIVE_NONE && handle__standing(handle) == PIER_STATE_ASSOCIATED) {
-    status = port__disassociate(handle);
-    if (status == PIER_OK)
-      atomic_store_explicit(&handle->state, PIER_STATE_DETACHED, memory_order_release);
-  }
-  atomic_fetch_and_explicit(&slot->word, ~HANDLE_DETACHING, memory_order_seq_cst);
-  return status;
-}
-
-int pier_handle_detach(pier_handle id) {
-  struct poller *poller = poller__of(id, ID_HANDLE);
-  struct slot *slot = poller ? slab__at(&poller->handles, id__slot(id)) : NULL;
-  return slot ? handle__detach(handle__of_slot(slot), slot, id) : PIER_EBADF;
 }
 
 /* ---- What a handle says of itself ---- */

@@ -1,7 +1,7 @@
 /* A handle: what Pier knows about one file, pipe or socket of the system.
 
    The lower half of the slot's word is what decides who may do what: the number of operations in flight, and whether the
-   handle is closing or being detached. Generation, marks and count change together, so no operation slips in between a check and
+   handle is closing or being moved off the port or on it. Generation, marks and count change together, so no operation slips in between a check and
    what follows from it, and an id of the past cannot touch what lives in the slot now. */
 #ifndef PIER_HANDLE_INTERNAL_H
 #define PIER_HANDLE_INTERNAL_H
@@ -14,7 +14,7 @@
 #define HANDLE_FLIGHTS ((uint64_t)0xffffff)
 #define HANDLE_LIVE ((uint64_t)1 << 24)
 #define HANDLE_CLOSING ((uint64_t)1 << 25)
-#define HANDLE_DETACHING ((uint64_t)1 << 26)
+#define HANDLE_MOVING ((uint64_t)1 << 26) /* off the port, or on it */
 
 /* One direction of a stream: its operations one at a time, in the order of their submits. */
 struct lane {
@@ -85,7 +85,7 @@ struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t 
 pier_handle handle__open(struct handle *handle);
 
 /* Counts an operation in: PIER_OK and the handle; PIER_ECLOSED for one that is closed or closing, PIER_EBADF for an id that
-   never was one of this poller's. While a detach is going on it waits for that. */
+   never was one of this poller's. While the handle is being moved it waits for that. */
 int handle__enter(struct poller *poller, pier_handle id, struct handle **handle);
 /* Counts it out. The last one out of a closing handle has its end delivered. */
 void handle__leave(struct handle *handle);
@@ -97,8 +97,13 @@ static inline bool handle__is_closing(const struct handle *handle) {
   return atomic_load_explicit(&((struct handle *)handle)->slot.word, memory_order_seq_cst) & HANDLE_CLOSING;
 }
 
+/* Why an id does not name what is in its slot. */
+int handle__stale(uint64_t word, pier_handle id);
+
 /* Puts a fresh handle on the port; the state says afterwards where it stands. */
 void handle__associate(struct handle *handle);
+/* Notes where it stands now. Its gate stays as it is. */
+void handle__stand(struct handle *handle, pier_state state);
 
 /* Closes one that no user has seen yet, or needs to hear of again. */
 void handle__discard(struct handle *handle);

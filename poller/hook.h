@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct handle;
 struct op;
 struct posts;
 struct timers;
@@ -17,6 +18,7 @@ struct hooks {
   void (*started)(struct op *op);       /* the system call went pending, the submitting thread has not let go yet */
   void (*before_launch)(struct op *op); /* the deadline is armed, the system call is still to be made */
   void (*cancelling)(struct op *op);    /* a canceller holds the operation, the system has not been asked yet */
+  void (*moving)(struct handle *handle); /* a handle is marked as being moved, the system has not been asked yet */
   bool (*control)(uint32_t code, bool on); /* a socket of ours is to be switched; true: the system is to refuse it */
   void (*post_coming)(struct posts *posts);  /* a thread that posts has looked for a segment, and has no place in it yet */
   void (*post_claimed)(struct posts *posts); /* it has a place, and nobody can see the post there yet */

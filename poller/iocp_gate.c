@@ -127,15 +127,19 @@ static DWORD WINAPI gate__main(void *argument) {
 }
 
 /* Whoever calls has entered the handle. */
-void port__know(struct handle *handle) {
+bool port__know(struct handle *handle) {
   struct gate *gate = handle__is_gated(handle) ? gate__of(handle) : NULL;
   if (!gate)
-    return;
+    return true;
   mutex__lock(&gate->lock);
   bool known = gate->answered; /* and what waited is on its way through */
   mutex__unlock(&gate->lock);
   if (!known)
     gate__ask(gate);
+  mutex__lock(&gate->lock);
+  bool hopeless = gate->hopeless;
+  mutex__unlock(&gate->lock);
+  return !hopeless;
 }
 
 /* Under the lock. */

@@ -79,6 +79,15 @@ static bool register__is_ordered(pier_kind kind) {
   return kind == PIER_KIND_TCP || kind == PIER_KIND_PIPE || kind == PIER_KIND_MESSAGE_PIPE || kind == PIER_KIND_UDP;
 }
 
+static void register__note_modes(struct handle *handle, bool known, uint32_t modes) {
+  unsigned flags = handle->slot.flags & ~(unsigned)(HANDLE_MODES_UNKNOWN | HANDLE_SKIPS);
+  if (!known)
+    flags |= HANDLE_MODES_UNKNOWN; /* nobody can say whether its successes queue packets: a tagged event does not depend on it */
+  else if (modes & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS)
+    flags |= HANDLE_SKIPS;
+  handle->slot.flags = (uint8_t)flags;
+}
+
 void register__apply(struct handle *handle, const struct register_answer *answer) {
   if (handle->slot.kind == PIER_KIND_UNKNOWN)
     handle->slot.kind = (uint8_t)answer->kind;
@@ -92,10 +101,18 @@ void register__apply(struct handle *handle, const struct register_answer *answer
     atomic_store_explicit(&handle->state, PIER_STATE_BLOCKING | (atomic_load(&handle->state) & HANDLE_GATE), memory_order_release);
     return;
   }
-  if (!answer->modes_known)
-    handle->slot.flags |= HANDLE_MODES_UNKNOWN; /* nobody can say whether its successes queue packets: a tagged event does not depend on it */
-  else if (answer->modes & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS)
-    handle->slot.flags |= HANDLE_SKIPS;
+  register__note_modes(handle, answer->modes_known, answer->modes);
+}
+
+int port__reassociate(struct handle *handle) {
+  uint32_t modes = 0;
+  int status = port__associate(handle);
+  /* Of a handle that is his its owner may have set the modes since they were asked for. */
+  if (status == PIER_OK && !(handle->slot.flags & HANDLE_OURS)) {
+    bool known = nt__completion_modes(iocp__native(handle), &modes) == PIER_OK;
+    register__note_modes(handle, known, modes);
+  }
+  return status;
 }
 
 static bool register__is_socket_kind(pier_kind kind) {

@@ -31,7 +31,7 @@ typedef enum pier_state {
   PIER_STATE_ASSOCIATED, /**< on Pier's port */
   PIER_STATE_FOREIGN,    /**< on somebody else's port: operations use tagged events, that port sees nothing */
   PIER_STATE_DETACHED,   /**< taken off Pier's port: as foreign */
-  PIER_STATE_KEPT,       /**< never to be put on Pier's port: as foreign */
+  PIER_STATE_KEPT,       /**< not to be put on Pier's port but by pier_handle_associate(): as foreign */
   PIER_STATE_BLOCKING,   /**< not opened for overlapped I/O: operations run on worker threads */
   PIER_STATE_CLOSING     /**< pier_close() was called, its callback has not run yet */
 } pier_state;
@@ -40,7 +40,7 @@ typedef enum pier_state {
 typedef enum pier_association {
   PIER_ASSOCIATE_LAZY = 0, /**< with the first asynchronous operation */
   PIER_ASSOCIATE_NOW,      /**< before pier_register() returns; for handles that are opened for overlapped I/O */
-  PIER_ASSOCIATE_NEVER     /**< not at all; operations use tagged events */
+  PIER_ASSOCIATE_NEVER     /**< not at all, unless by pier_handle_associate(); operations use tagged events */
 } pier_association;
 
 /** A packet from the port that none of Pier's operations stands behind. */
@@ -103,6 +103,16 @@ PIER_API int pier_close(pier_handle handle, pier_callback callback, void *contex
  *  closing, #PIER_EBADF if it is no handle (any more). Any thread.
  *  (NtSetInformationFile(FileReplaceCompletionInformation).) */
 PIER_API int pier_handle_detach(pier_handle handle);
+
+/** Puts a handle on Pier's port, wherever it was: fresh, kept, or detached before. Its operations complete through the port from then on.
+ *
+ *  #PIER_OK if it is there now, or was already. #PIER_EBUSY while an operation is in flight or another thread moves the handle, and then
+ *  nothing has changed; or because it is on somebody else's port, and then its state is #PIER_STATE_FOREIGN. Called again when its owner has
+ *  taken it off that port, it succeeds. #PIER_ENOTSUP if it was not opened for overlapped I/O, or, with epoll, is a file: no port takes it. #PIER_ECLOSED
+ *  if it is closing, #PIER_EBADF if it is no handle (any more) or nothing that can be served. What else the system says changes
+ *  nothing. Of a registered handle that was not used yet it asks the system what it is, which may have the caller wait: see
+ *  pier_register(). Any thread. (CreateIoCompletionPort; epoll_ctl.) */
+PIER_API int pier_handle_associate(pier_handle handle);
 
 /** Where a handle stands. #PIER_STATE_NONE for an id that is none (any more). Any thread. */
 PIER_API pier_state pier_handle_state(pier_handle handle);

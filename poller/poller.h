@@ -144,6 +144,8 @@ int port__open(struct poller *poller, const struct poller_limits *limits);
 void port__close(struct poller *poller);
 /* PIER_OK; PIER_EBUSY if the handle is on another port; or another failure. */
 int port__associate(struct handle *handle);
+/* The same for one with a past: what its owner may have changed meanwhile is asked for. */
+int port__reassociate(struct handle *handle);
 int port__disassociate(struct handle *handle);
 /* Marks the kernel's structure as pending. */
 void port__prepare(struct op *op);
@@ -229,7 +231,8 @@ int port__examine(struct handle *handle, const pier_register_options *options, h
 /* An operation on a handle of which nobody knows yet what it is (OP_GATED): it waits for that, and is then admitted and started, or
    refused. */
 void port__hold_back(struct op *op);
-/* Finds out what a handle is here and now, for a call that asks the system here and now too. The caller has entered it. */
-void port__know(struct handle *handle);
+/* Finds out what a handle is here and now, for a call that asks the system here and now too. The caller has entered it. False: it is nothing
+   that can be served. */
+bool port__know(struct handle *handle);
 
 #endif

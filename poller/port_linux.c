@@ -29,6 +29,7 @@ int port__open(struct poller *poller, const struct poller_limits *limits) {
 void port__close(struct poller *poller) { poller->backend->close(poller); }
 
 int port__associate(struct handle *handle) { return handle->poller->backend->associate(handle); }
+int port__reassociate(struct handle *handle) { return port__associate(handle); }
 
 int port__disassociate(struct handle *handle) {
   handle->poller->backend->disassociate(handle);

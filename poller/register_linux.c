@@ -52,7 +52,10 @@ static pier_kind register__kind(int descriptor, mode_t mode) {
 
 /* No handle has a gate. */
 void port__hold_back(struct op *op) { CHECK(!op__is_gated(op)); }
-void port__know(struct handle *handle) { (void)handle; }
+bool port__know(struct handle *handle) {
+  (void)handle;
+  return true;
+}
 
 int port__examine(struct handle *handle, const pier_register_options *options, handle_admit admit) {
   struct stat about;

@@ -101,6 +101,7 @@ static void ask_everything(pier_handle handle) {
   assert_null(pier_handle_loop(handle));
   assert_int_equal(pier_handle_in_flight(handle), 0);
   assert_true(pier_handle_detach(handle) < 0);
+  assert_true(pier_handle_associate(handle) < 0);
   assert_true(pier_close(handle, support__take, NULL) < 0);
   assert_true(pier_file_size(handle, &number) < 0);
   assert_true(pier_file_position(handle, &number) < 0);

@@ -37,6 +37,8 @@ static void registered_scene(pier_loop *loop) {
     fault__ends_fine(loop, pier_ioctl(ends[1], FIONREAD, NULL, 0, &waiting, sizeof waiting, PIER_NO_DEADLINE, support__take, asked), asked);
     if (i == 2)
       fault__fine(pier_handle_detach(ends[0]));
+    if (i == 3 || i == 5)
+      fault__fine(pier_handle_associate(ends[0]));
     fault__exchange(loop, ends[0], ends[1]);
   }
 }
@@ -54,6 +56,8 @@ static void twice_registered_scene(pier_loop *loop) {
     if (fault__fine(pier_register(loop, (pier_native)natives[0], &options, &handles[i])))
       fault__ends_fine(loop, pier_read(handles[i], &byte, 1, PIER_NO_DEADLINE, support__take, read), read);
   }
+  if (handles[1] && fault__fine(pier_handle_detach(handles[1])))
+    fault__fine(pier_handle_associate(handles[1]));
   for (int i = 0; i < 2; i++)
     fault__close_if_open(loop, handles[i]);
   close(natives[0]);

@@ -50,8 +50,8 @@ class Model:
 ALL = [
     # The word of a strand is another one.
     Model("lifecycle", ["*.[ch]"], r"atomic_(?:store|fetch|compare_exchange)\w*\(&[^;&]*?(?:slot(?:\.|->)|\)->)word\b",
-          {"packets": [], "workers": ["WORKERS"], "gated": ["GATED"]},
-          {"MUTANT_NO_EARLY": [], "MUTANT_NO_RECHECK": [], "MUTANT_CANCELLER_NO_PARTY": [], "MUTANT_DETACH_IN_TWO": [],
+          {"packets": [], "moved": ["MOVED"], "workers": ["WORKERS"], "gated": ["GATED"]},
+          {"MUTANT_NO_EARLY": [], "MUTANT_NO_RECHECK": [], "MUTANT_CANCELLER_NO_PARTY": [], "MUTANT_MOVE_IN_TWO": [],
            "MUTANT_GATE_NO_RECHECK": ["GATED"]}),
     Model("posts", ["posts.[ch]"], r"atomic_(?:store|fetch|exchange|compare_exchange)\w*\(",
           {"posts": []},

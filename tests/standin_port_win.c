@@ -107,13 +107,17 @@ static bool place__note(HANDLE file, HANDLE port, ULONG_PTR key) {
 /* Under the lock: it is played as off, and comes back to where it is. */
 static bool place__return(HANDLE file, HANDLE port, ULONG_PTR key) {
   struct place *place = place__of(file);
-  bool back = place && place->off && place->port == port && place->key == key;
+  bool back = !standin_port.real && place && place->off && place->port == port && place->key == key;
   if (back)
     place->off = false;
   return back;
 }
 
 static HANDLE WINAPI associate(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads) {
+  if (standin_port.declines) {
+    SetLastError(standin_port.declines);
+    return NULL;
+  }
   AcquireSRWLockExclusive(&lock);
   HANDLE result = nt__system()->create_io_completion_port(file, port, key, threads);
   DWORD error = GetLastError();
@@ -151,8 +155,7 @@ void movable__begin(void) {
   places_made = 0;
   struct nt_table *table = standin__table();
   table->set_information_file = set_information;
-  if (!standin_port.real)
-    table->create_io_completion_port = associate;
+  table->create_io_completion_port = associate;
   nt__replace(table);
 }
 

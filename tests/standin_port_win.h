@@ -13,6 +13,7 @@
 struct standin_port {
   bool real;        /* the system has the class: its own answers are passed on */
   NTSTATUS refuses; /* with this, unless it is 0 */
+  DWORD declines;   /* an association, with this error, unless it is 0 */
   bool moves;       /* a file's handle is really on no port afterwards */
   atomic_uint calls;        /* of class 61 */
   atomic_uint associations; /* those that were granted */

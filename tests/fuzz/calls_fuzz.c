@@ -352,6 +352,15 @@ static void drop_native(void) {
   *native = world.natives[--world.natives_used];
 }
 
+/* Off the port what is on it, and on it what is not. */
+static void place(void) {
+  pier_handle handle = calls__handle();
+  bool was_on = pier_handle_state(handle) == PIER_STATE_ASSOCIATED;
+  (void)pier_handle_associate(handle);
+  if (was_on)
+    (void)pier_handle_detach(handle);
+}
+
 static void *step_elsewhere(void *context) {
   (void)context;
   calls__step();
@@ -386,7 +395,7 @@ void calls__step(void) {
   case 17: ask(); break;
   case 18: start(); break;
   case 19: time_it(); break;
-  case 20: (void)pier_handle_detach(calls__handle()); break;
+  case 20: place(); break;
   case 21: calls__close(calls__handle()); break;
   case 22: cancel(); break;
   case 23: case 24: run(); break;

@@ -11,7 +11,8 @@
    Every run ends, for submits are counted. So "never" is an error at the end, where nobody can move any more. A pending call
    ends by itself or, where it is stuck, only when its end is asked for.
 
-   Variants: WORKERS (a worker stands in for the kernel, as for blocking handles), GATED (nobody knows yet what the handle is: operations
+   Variants: WORKERS (a worker stands in for the kernel, as for blocking handles), MOVED (where the handle is
+   decides whether an operation ends by a packet or by an event, and somebody moves it), GATED (nobody knows yet what the handle is: operations
    wait at its gate for an answer that comes or does not). Mutants, each to be found: see the #ifdefs. */
 #define SLOTS 1
 #define SUBMITS 2
@@ -33,7 +34,16 @@ bool stuck[SLOTS], asked[SLOTS], in_call[SLOTS];
 
 /* The handle's word. */
 byte h_generation, h_flights;
-bool h_live, h_closing, h_detaching;
+bool h_live, h_closing, h_moving;
+
+/* Whether it is on Pier's port; and of each operation whether its call was made off it: then an event is set at its end, and no packet comes. */
+#ifdef MOVED
+bool h_on, tagged[SLOTS];
+chan events = [4] of { byte };
+#define IS_TAGGED(s) tagged[s]
+#else
+#define IS_TAGGED(s) false
+#endif
 
 /* The gate: whether it is closed, and which operations wait there. */
 #ifdef GATED
@@ -59,6 +69,9 @@ inline slot__end(s) {
     assert(parties[s] == 0 && !slot_free[s] && !in_call[s]);
     generation[s]++;
     kernel[s] = false; started[s] = false; cancelled[s] = false; early[s] = false;
+#ifdef MOVED
+    tagged[s] = false;
+#endif
     at[s] = IDLE; asked[s] = false;
     slot_free[s] = true
   }
@@ -124,8 +137,11 @@ inline op__expect(s) { atomic { at[s] = IDLE; kernel[s] = true } }
 inline port__submit(s, done) {
   atomic {
     assert(!in_call[s]); /* two at one operation: the second writes over what the first one's call reads */
-    assert(at[s] != PENDING && h_generation == life[s] && !h_detaching);
+    assert(at[s] != PENDING && h_generation == life[s] && !h_moving);
     asked[s] = false;
+#ifdef MOVED
+    tagged[s] = !h_on;
+#endif
     if
     :: done = true; at[s] = FINAL
     :: done = false; at[s] = PENDING; in_call[s] = true;
@@ -256,10 +272,10 @@ inline gate__next(passes) {
 #define CLAIM_EARLY 1
 #define CLAIMED 2
 
-inline op__claim_as(s, key, claim) {
+inline op__claim_as(s, key, by_event, claim) {
   atomic {
     if
-    :: !kernel[s] || at[s] != FINAL || life[s] != key -> claim = CLAIM_NONE
+    :: !kernel[s] || at[s] != FINAL || IS_TAGGED(s) != by_event || (!by_event && life[s] != key) -> claim = CLAIM_NONE
 #ifdef MUTANT_NO_EARLY
     :: else -> claim = CLAIMED; kernel[s] = false
 #else
@@ -360,8 +376,8 @@ inline handle__open() { h_live = true }
 
 inline handle__enter(key, entered) {
   atomic {
-    /* Waits while a detach is going on. */
-    !(h_generation == key && h_live && !h_closing && h_detaching);
+    /* Waits while the handle is being moved. */
+    !(h_generation == key && h_live && !h_closing && h_moving);
     entered = h_generation == key && h_live && !h_closing;
     if
     :: entered -> h_flights++
@@ -383,30 +399,31 @@ inline handle__leave() {
 
 inline handle__mark_closing(key) {
   atomic {
-    !h_detaching;
+    !h_moving;
     assert(h_generation == key && h_live && !h_closing);
     h_closing = true;
     h_flights++
   }
 }
 
-inline handle__detach(key) {
+inline association__begin(key, may) {
   atomic {
-    may = h_generation == key && h_live && !h_closing && h_flights == 0 && !h_detaching;
-#ifndef MUTANT_DETACH_IN_TWO
-    h_detaching = h_detaching || may
+    may = h_generation == key && h_live && !h_closing && h_flights == 0 && !h_moving;
+#ifndef MUTANT_MOVE_IN_TWO
+    h_moving = h_moving || may
 #endif
   }
-  if
-  :: may ->
-#ifdef MUTANT_DETACH_IN_TWO
-     h_detaching = true;
+#ifdef MUTANT_MOVE_IN_TWO
+  h_moving = h_moving || may
 #endif
-     assert(h_flights == 0 && h_generation == key); /* port__disassociate() */
-     h_detaching = false
-  :: else
-  fi
 }
+
+inline association__end() { h_moving = false }
+
+#ifdef MOVED
+inline association__take_off() { h_on = false }
+inline association__put_on() { h_on = true }
+#endif
 
 /* ---- Who does all that ---- */
 
@@ -462,10 +479,22 @@ proctype canceller() {
   op__cancel(id_slot, id_generation)
 }
 
-proctype detacher() {
+proctype mover() {
   bool may;
   OPENED(0);
-  handle__detach(0)
+  association__begin(0, may);
+  if
+  :: may ->
+     assert(h_flights == 0 && h_generation == 0);
+#ifdef MOVED
+     if
+     :: h_on -> association__take_off()
+     :: else -> association__put_on()
+     fi;
+#endif
+     association__end()
+  :: else
+  fi
 }
 
 /* Opens, closes, opens again in the same slot as soon as that is free, and closes. */
@@ -514,7 +543,15 @@ end:
        :: !stuck[s]
        fi;
 #ifndef WORKERS
+#ifdef MOVED
+       assert(tagged[s] == !h_on); /* what was started there ends there */
+       if
+       :: tagged[s] -> events!s
+       :: else -> packets!s(life[s])
+       fi
+#else
        packets!s(life[s])
+#endif
 #endif
      }
 #ifdef WORKERS
@@ -524,7 +561,7 @@ end:
   od
 }
 
-/* A thread that takes packets off the port. */
+/* A thread that takes packets off the port, or is told of events. */
 proctype poller() {
   bool done, was_asked, was_early;
   byte s, owed, key, claim;
@@ -533,13 +570,21 @@ end:
   :: packets?s(key) ->
      if
      :: h_generation == key ->
-        op__claim_as(s, key, claim);
+        op__claim_as(s, key, false, claim);
         if
         :: claim == CLAIMED -> op__settle(s)
         :: else
         fi
      :: else
      fi
+#ifdef MOVED
+  :: events?s ->
+     op__claim_as(s, NONE, true, claim);
+     if
+     :: claim == CLAIMED -> op__settle(s)
+     :: else
+     fi
+#endif
   od
 }
 
@@ -560,8 +605,13 @@ end:
   od
 }
 
-/* A packet that somebody made up: the pointer is right, and the time may be. */
+/* A packet that somebody made up: the pointer is right, and the time may be. Or an event that an operation has left behind which ended inside
+   its call. */
+#ifdef MOVED
+proctype forger() { events!0 }
+#else
 proctype forger() { packets!0(0) }
+#endif
 
 /* The strand: one callback after the other. */
 proctype runner() {
@@ -612,11 +662,22 @@ init {
     :: run submitter(1, 0)
     :: run submitter(1, 1) /* on what lives in the slot after the close */
     fi;
-    if /* one of them at a time: all three at once multiply the states and meet nowhere */
-    :: run canceller()
-    :: run detacher()
+#ifdef MOVED
+    if
+    :: h_on = true
+    :: skip
+    fi;
+    if
+    :: run mover()
     :: run forger()
     fi
+#else
+    if /* one of them at a time: all three at once multiply the states and meet nowhere */
+    :: run canceller()
+    :: run mover()
+    :: run forger()
+    fi
+#endif
   }
   timeout;
   assert(called_back == submitted); /* not "never" */
