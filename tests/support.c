@@ -273,6 +273,11 @@ double support__stress_seconds(double usual) {
   return seconds > 0 ? seconds : usual;
 }
 
+unsigned support__stress_rounds(void) {
+  const char *wanted = getenv("PIER_STRESS_ROUNDS");
+  return wanted ? (unsigned)strtoul(wanted, NULL, 10) : 0;
+}
+
 const char *support__temp_path(void) {
   char folder[NAME_BYTES - 64];
   assert_true(support.names_used < NAMES_MAX);

@@ -105,6 +105,9 @@ bool support__filled(const void *buffer, size_t length, uint64_t offset);
 /* How long a stress test goes on: PIER_STRESS_SECONDS, or `usual`. */
 double support__stress_seconds(double usual);
 
+/* How many rounds it makes instead, however long that takes: PIER_STRESS_ROUNDS; 0: it goes by the time. */
+unsigned support__stress_rounds(void);
+
 /* A path for a file that is not there; no other process has it, and it is removed when the case ends. */
 const char *support__temp_path(void);
 
