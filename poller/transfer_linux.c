@@ -155,8 +155,8 @@ static enum transfer transfer__data(struct op *op, struct piece *piece) {
 
 static enum transfer transfer__accept(struct op *op, uintptr_t *accepted, struct piece *piece) {
   int listener = transfer__descriptor(op);
-  /* Borrowed ones may block. */
-  if ((op->handle->slot.flags & HANDLE_BORROWED) && !descriptor__is_ready(listener, POLLIN))
+  /* One that its owner opened may block, whoever is to close it. */
+  if (!(op->handle->slot.flags & HANDLE_OURS) && !descriptor__is_ready(listener, POLLIN))
     return TRANSFER_WAITS;
   int descriptor;
   do
