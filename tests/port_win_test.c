@@ -44,28 +44,31 @@ static void use_event_path(pier_loop *loop, pier_handle ends[2]) {
     assert_true(pier_read(ends[0], buffer, 64, deadline_ns, support__take, late) != 0);
     await_status(loop, late, PIER_ETIMEDOUT);
     assert_true(late->at_ns >= deadline_ns);
+    assert_true((late->thread == support__thread_id()) == (support__threads() == 0)); /* the loop's */
     pier_operation id = pier_read(ends[0], buffer, 64, PIER_NO_DEADLINE, support__take, cancelled);
     assert_status(pier_cancel(id), PIER_OK);
     await_status(loop, cancelled, PIER_ECANCELED);
   }
 }
 
-static void make_natives(bool tcp, pier_native natives[2]) {
-  if (tcp)
+enum { SORTS = 3 };
+
+static void make_natives(int sort, pier_native natives[2]) {
+  if (sort == 2)
     support__native_tcp_pair(natives);
   else
-    support__native_pipe_pair(false, true, true, natives);
+    support__native_pipe_pair(sort == 1, true, true, natives);
 }
 
 /* Registered lazily, a handle can still go to the caller's port; Pier's operations then take the event path, and that
  * port sees none of them. */
 static void b1_a_lazy_handle_can_go_to_the_callers_port(void **state) {
   (void)state;
-  for (int tcp = 0; tcp < 2; tcp++) {
+  for (int sort = 0; sort < SORTS; sort++) {
     pier_loop *loop = support__open();
     HANDLE port = open_port();
     pier_native natives[2];
-    make_natives(tcp, natives);
+    make_natives(sort, natives);
     pier_handle ends[2] = {add(loop, natives[0], PIER_ASSOCIATE_LAZY), add(loop, natives[1], PIER_ASSOCIATE_LAZY)};
     assert_int_equal(pier_handle_state(ends[0]), PIER_STATE_FRESH);
     assert_true(put_on(port, natives[0]));
@@ -126,12 +129,12 @@ static void b1_a_lazy_file_can_go_to_the_callers_port(void **state) {
 static void b6_a_handle_on_another_port_takes_the_event_path(void **state) {
   (void)state;
   const pier_association associations[] = {PIER_ASSOCIATE_NOW, PIER_ASSOCIATE_LAZY, PIER_ASSOCIATE_NEVER};
-  for (int tcp = 0; tcp < 2; tcp++) {
+  for (int sort = 0; sort < SORTS; sort++) {
     for (int a = 0; a < 3; a++) {
       pier_loop *loop = support__open();
       HANDLE port = open_port();
       pier_native natives[2];
-      make_natives(tcp, natives);
+      make_natives(sort, natives);
       assert_true(put_on(port, natives[0]) && put_on(port, natives[1]));
       pier_handle ends[2] = {add(loop, natives[0], associations[a]), add(loop, natives[1], associations[a])};
       if (associations[a] == PIER_ASSOCIATE_NOW)
@@ -142,6 +145,84 @@ static void b6_a_handle_on_another_port_takes_the_event_path(void **state) {
       assert_true(port_is_silent(port));
       CloseHandle(port);
       use_event_path(loop, ends);
+      streams__close_pair(loop, ends);
+      support__close(loop);
+    }
+  }
+}
+
+typedef struct port_waiter {
+  HANDLE port;
+  DWORD limit_ms;
+  atomic_uint begun;
+  BOOL dequeued;
+  OVERLAPPED *overlapped;
+  DWORD error;
+} port_waiter;
+
+static void wait_on_port(void *context) {
+  port_waiter *self = context;
+  DWORD bytes = 0;
+  ULONG_PTR key = 0;
+  support__count(&self->begun);
+  self->dequeued = GetQueuedCompletionStatus(self->port, &bytes, &key, &self->overlapped, self->limit_ms);
+  self->error = GetLastError();
+}
+
+/* Whoever waits on the other port is not woken by anything of Pier's, but by that port's end: with 735. */
+static void b6_the_other_ports_waiter_is_woken_by_its_end(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_native natives[2];
+  port_waiter *waiter = support__alloc(sizeof *waiter);
+  waiter->port = open_port();
+  waiter->limit_ms = 3000;
+  make_natives(0, natives);
+  assert_true(put_on(waiter->port, natives[0]) && put_on(waiter->port, natives[1]));
+  pier_handle ends[2] = {add(loop, natives[0], PIER_ASSOCIATE_NOW), add(loop, natives[1], PIER_ASSOCIATE_NOW)};
+  support_thread *thread = support__thread_start(wait_on_port, waiter);
+  support__until_count(NULL, &waiter->begun, 1, "the waiter");
+  use_event_path(loop, ends);
+  Sleep(20);
+  CloseHandle(waiter->port);
+  use_event_path(loop, ends);
+  support__thread_join(thread);
+  assert_false(waiter->dequeued);
+  assert_null(waiter->overlapped);
+  streams__close_pair(loop, ends);
+  support__close(loop);
+  if (waiter->error == WAIT_TIMEOUT && support__is_wine())
+    support__skip("nothing woke the waiter, not even the port's end: this Wine does not (ERROR_ABANDONED_WAIT_0)");
+  assert_int_equal(waiter->error, ERROR_ABANDONED_WAIT_0);
+}
+
+/* What the system ends by itself, as it does with what an exiting thread has started on such a handle, is started anew: nobody has asked for its
+ * end. */
+static void b36_what_the_system_cancels_goes_on(void **state) {
+  (void)state;
+  for (int sort = 0; sort < SORTS; sort++) {
+    for (int kept = 0; kept < 2; kept++) {
+      pier_loop *loop = support__open();
+      pier_native natives[2];
+      char *buffer = support__alloc(16);
+      make_natives(sort, natives);
+      pier_handle ends[2] = {add(loop, natives[0], kept ? PIER_ASSOCIATE_NEVER : PIER_ASSOCIATE_NOW), add(loop, natives[1], PIER_ASSOCIATE_NOW)};
+      streams__exchange(loop, ends[1], ends[0], 5, 0); /* it is known from its first use on */
+      for (int i = 0; i < 10; i++) {
+        support_outcome *read = support__outcome(), *posted = support__outcome();
+        assert_true(pier_read(ends[0], buffer, 16, PIER_NO_DEADLINE, support__take, read) != 0);
+        uint64_t calls = support__metrics(loop).system_calls;
+        assert_true(CancelIoEx((HANDLE)natives[0], NULL));
+        while (support__metrics(loop).system_calls == calls && support__threads())
+          support__yield();
+        assert_true(pier_post(loop, support__take, posted) != 0);
+        await_status(loop, posted, PIER_OK);
+        assert_false(support__called(read));
+        assert_true(pier_write(ends[1], "after all", 9, PIER_NO_DEADLINE, NULL, NULL) != 0);
+        await_status(loop, read, PIER_OK);
+        assert_int_equal(read->got.bytes, 9);
+        assert_memory_equal(buffer, "after all", 9);
+      }
       streams__close_pair(loop, ends);
       support__close(loop);
     }
@@ -288,6 +369,10 @@ int main(int argc, char **argv) {
       SUPPORT_TEST_POOL(b1_a_lazy_file_can_go_to_the_callers_port),
       SUPPORT_TEST(b6_a_handle_on_another_port_takes_the_event_path),
       SUPPORT_TEST_POOL(b6_a_handle_on_another_port_takes_the_event_path),
+      SUPPORT_TEST(b6_the_other_ports_waiter_is_woken_by_its_end),
+      SUPPORT_TEST_POOL(b6_the_other_ports_waiter_is_woken_by_its_end),
+      SUPPORT_TEST(b36_what_the_system_cancels_goes_on),
+      SUPPORT_TEST_POOL(b36_what_the_system_cancels_goes_on),
       SUPPORT_TEST(b6_events_are_kept_and_reused),
       SUPPORT_TEST(b8_a_duplicate_takes_the_event_path),
       SUPPORT_TEST_POOL(b8_a_duplicate_takes_the_event_path),
