@@ -5,6 +5,8 @@
 
 #include "streams.h"
 
+#include "standin_win.h"
+
 enum { MODES = 4 };
 
 static const UCHAR modes[MODES] = {0, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, FILE_SKIP_SET_EVENT_ON_HANDLE,
@@ -113,6 +115,87 @@ static void b9_sockets_with_their_owners_modes(void **state) {
                      : "this system does not tell the modes of a handle\n");
 }
 
+/* Files: many reads and writes in flight, each called back once, and at the end the end. */
+static void b9_files_with_their_owners_modes(void **state) {
+  (void)state;
+  enum { CALLS = 24, LENGTH = 60000 };
+  const pier_association associations[] = {PIER_ASSOCIATE_NOW, PIER_ASSOCIATE_LAZY, PIER_ASSOCIATE_NEVER};
+  for (int m = 0; m < MODES; m++) {
+    for (int a = 0; a < 3; a++) {
+      pier_loop *loop = support__open();
+      pier_handle file = 0;
+      pier_register_options options = {.association = associations[a]};
+      char *buffer = support__alloc(CALLS * 1000);
+      support_outcome *reads[CALLS], *written = support__outcome(), *end = support__outcome();
+      HANDLE native = CreateFileA(support__temp_file(LENGTH), GENERIC_READ | GENERIC_WRITE, FILE_SHARE_DELETE, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+      assert_true(native != INVALID_HANDLE_VALUE);
+      if (modes[m])
+        assert_true(SetFileCompletionNotificationModes(native, modes[m]));
+      assert_status(pier_register(loop, (pier_native)native, &options, &file), PIER_OK);
+      for (int i = 0; i < CALLS; i++) {
+        reads[i] = support__outcome();
+        assert_true(pier_read_at(file, buffer + i * 1000, 1000, i * 2000, PIER_NO_DEADLINE, support__take, reads[i]) != 0);
+      }
+      assert_true(pier_write_at(file, "at the end", 10, LENGTH, PIER_NO_DEADLINE, support__take, written) != 0);
+      await_status(loop, written, PIER_OK);
+      assert_true(pier_read_at(file, buffer, 10, LENGTH + 10, PIER_NO_DEADLINE, support__take, end) != 0);
+      await_status(loop, end, PIER_OK);
+      assert_true(end->got.end);
+      for (int i = 0; i < CALLS; i++) {
+        await_status(loop, reads[i], PIER_OK);
+        assert_int_equal(atomic_load(&reads[i]->calls), 1);
+        assert_true(i == 0 || support__filled(buffer + i * 1000, 1000, (uint64_t)i * 2000));
+      }
+      int now = modes_of((pier_native)native);
+      assert_true(now == -1 || now == modes[m]);
+      assert_int_equal(support__metrics(loop).packets_foreign, 0);
+      support__close_handle(loop, file);
+      support__close(loop);
+    }
+  }
+}
+
+/* A message longer than the buffer, there already or still to come, in each combination: its bytes and EMSGSIZE, once, and then its rest. */
+static void b25_a_cut_message_in_every_mode(void **state) {
+  (void)state;
+  const pier_association associations[] = {PIER_ASSOCIATE_NOW, PIER_ASSOCIATE_LAZY, PIER_ASSOCIATE_NEVER};
+  for (int m = 0; m < MODES; m++) {
+    for (int a = 0; a < 3; a++) {
+      pier_loop *loop = support__open();
+      pier_native natives[2];
+      pier_handle ends[2];
+      char *buffer = support__alloc(16);
+      pier_register_options options = {.association = associations[a]};
+      make_message_pipe(natives);
+      for (int i = 0; i < 2; i++) {
+        if (modes[m])
+          assert_true(SetFileCompletionNotificationModes((HANDLE)natives[i], modes[m]));
+        assert_status(pier_register(loop, natives[i], &options, &ends[i]), PIER_OK);
+      }
+      for (int i = 0; i < 20; i++) {
+        support_outcome *written = support__outcome(), *cut = support__outcome(), *rest = support__outcome();
+        if (i % 2)
+          assert_true(pier_read(ends[0], buffer, 3, PIER_NO_DEADLINE, support__take, cut) != 0);
+        assert_true(pier_write(ends[1], "message", 7, PIER_NO_DEADLINE, support__take, written) != 0);
+        await_status(loop, written, PIER_OK);
+        if (i % 2 == 0)
+          assert_true(pier_read(ends[0], buffer, 3, PIER_NO_DEADLINE, support__take, cut) != 0);
+        await_status(loop, cut, PIER_EMSGSIZE);
+        assert_int_equal(cut->got.bytes, 3);
+        assert_true(pier_read(ends[0], buffer + 3, 13, PIER_NO_DEADLINE, support__take, rest) != 0);
+        await_status(loop, rest, PIER_OK);
+        assert_int_equal(rest->got.bytes, 4);
+        assert_memory_equal(buffer, "message", 7);
+        assert_int_equal(atomic_load(&cut->calls), 1);
+        assert_int_equal(atomic_load(&rest->calls), 1);
+      }
+      assert_int_equal(support__metrics(loop).packets_foreign, 0);
+      streams__close_pair(loop, ends);
+      support__close(loop);
+    }
+  }
+}
+
 /* What one kind of completion did to the counts. */
 typedef struct tally {
   uint64_t packets, immediate, completed;
@@ -194,6 +277,54 @@ static void b10_without_the_skip_mode_one_packet_is_taken(void **state) {
   }
 }
 
+static BOOL WINAPI refuse_modes(HANDLE file, UCHAR wanted) {
+  (void)file;
+  (void)wanted;
+  SetLastError(ERROR_NOT_SUPPORTED);
+  return FALSE;
+}
+
+static int end_refusing(void **state) {
+  nt__replace(standin__table());
+  return support__end(state);
+}
+
+/* The same on handles that Pier opened, where the system has refused the mode, or where Pier has not asked for it: a message pipe's writes. */
+static void b10_where_the_mode_is_refused_one_packet_is_taken(void **state) {
+  (void)state;
+  enum { WRITES = 40 };
+  const streams_sort sorts[] = {STREAMS_PIPE, STREAMS_TCP, STREAMS_UDP, STREAMS_MESSAGE_PIPE};
+  for (int refused = 0; refused < 2; refused++) {
+    struct nt_table *table = standin__table();
+    if (refused)
+      table->set_file_completion_notification_modes = refuse_modes;
+    nt__replace(table);
+    for (int i = 0; i < 4; i++) {
+      pier_loop *loop = support__open();
+      pier_handle ends[2];
+      streams__pair(loop, sorts[i], ends);
+      tally before = tally_of(loop);
+      for (int n = 0; n < WRITES; n++) {
+        support_outcome *written = support__outcome();
+        assert_true(pier_write(ends[0], "x", 1, PIER_NO_DEADLINE, support__take, written) != 0);
+        await_status(loop, written, PIER_OK);
+        assert_int_equal(atomic_load(&written->calls), 1);
+      }
+      assert_status(pier_loop_run(loop, PIER_RUN_NOWAIT, 0), PIER_OK);
+      tally writes = since(loop, before);
+      bool skips = !refused && sorts[i] != STREAMS_MESSAGE_PIPE;
+      print_message("%s%s: %u writes, %u at once, %u packets\n", streams__name(sorts[i]), refused ? ", refused" : "", WRITES,
+                    (unsigned)writes.immediate, (unsigned)writes.packets);
+      assert_int_equal(writes.completed, WRITES);
+      assert_int_equal(writes.packets, skips ? 0 : WRITES);
+      assert_int_equal(writes.immediate, skips ? WRITES : 0);
+      assert_int_equal(support__metrics(loop).packets_foreign, 0);
+      streams__close_pair(loop, ends);
+      support__close(loop);
+    }
+  }
+}
+
 /* Immediate failures arrive like anything else: one callback, on a later turn, and no packet is left behind. */
 static void b10_an_immediate_failure_is_one_callback(void **state) {
   (void)state;
@@ -225,7 +356,13 @@ int main(int argc, char **argv) {
       SUPPORT_TEST_POOL(b9_pipes_with_their_owners_modes),
       SUPPORT_TEST(b9_sockets_with_their_owners_modes),
       SUPPORT_TEST_POOL(b9_sockets_with_their_owners_modes),
+      SUPPORT_TEST(b9_files_with_their_owners_modes),
+      SUPPORT_TEST_POOL(b9_files_with_their_owners_modes),
+      SUPPORT_TEST(b25_a_cut_message_in_every_mode),
+      SUPPORT_TEST_POOL(b25_a_cut_message_in_every_mode),
       SUPPORT_TEST(b10_an_immediate_success_is_one_callback),
+      {"b10_where_the_mode_is_refused_one_packet_is_taken", b10_where_the_mode_is_refused_one_packet_is_taken, support__begin, end_refusing,
+       &(support_case){"b10_where_the_mode_is_refused_one_packet_is_taken", 0}},
       SUPPORT_TEST(b10_without_the_skip_mode_one_packet_is_taken),
       SUPPORT_TEST(b10_an_immediate_failure_is_one_callback),
   };

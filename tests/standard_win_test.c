@@ -14,6 +14,8 @@
 
 #define COPY "copy-standard-handles"
 #define CONSOLE "use-the-console"
+#define FOREIGN "use-what-is-on-a-port"
+#define START "start-and-end"
 
 static pier_handle child_add(pier_loop *loop, DWORD which) {
   pier_handle handle = 0;
@@ -65,6 +67,46 @@ static int child_copy(void) {
   pier_close(output, NULL, NULL);
   pier_loop_run(loop, PIER_RUN_DEFAULT, PIER_SECOND);
   return pier_loop_close(loop) == PIER_OK ? 20 + kinds : 14;
+}
+
+/* Its input and output are one handle, which the parent has on a port: 0 if that was understood and a read and a write went well. */
+static int child_foreign(void) {
+  char buffer[16];
+  pier_loop *loop = NULL;
+  if (pier_loop_open(NULL, &loop) != PIER_OK)
+    return 11;
+  pier_handle pipe = child_add(loop, STD_INPUT_HANDLE);
+  step reading = {0}, writing = {0};
+  pier_read(pipe, buffer, sizeof buffer, pier_deadline_in(10 * PIER_SECOND), take_step, &reading);
+  pier_result read = child_wait(loop, &reading);
+  if (read.status != PIER_OK || read.bytes != 4 || memcmp(buffer, "down", 4) != 0)
+    return 12;
+  if (pier_handle_state(pipe) != PIER_STATE_FOREIGN)
+    return 13;
+  pier_write(pipe, "up", 2, PIER_NO_DEADLINE, take_step, &writing);
+  if (child_wait(loop, &writing).status != PIER_OK)
+    return 14;
+  pier_close(pipe, NULL, NULL);
+  pier_loop_run(loop, PIER_RUN_DEFAULT, PIER_SECOND);
+  return pier_loop_close(loop) == PIER_OK ? 0 : 15;
+}
+
+/* Registers what it was started with, and ends: 0 if it was not held up. */
+static int child_start(void) {
+  pier_loop *loop = NULL;
+  uint64_t began_ns = pier_now_ns();
+  if (pier_loop_open(NULL, &loop) != PIER_OK)
+    return 11;
+  pier_handle input = child_add(loop, STD_INPUT_HANDLE), output = child_add(loop, STD_OUTPUT_HANDLE);
+  step posted = {0};
+  pier_post(loop, take_step, &posted);
+  child_wait(loop, &posted);
+  pier_close(input, NULL, NULL);
+  pier_close(output, NULL, NULL);
+  pier_loop_run(loop, PIER_RUN_DEFAULT, 5 * PIER_SECOND);
+  if (pier_loop_close(loop) != PIER_OK)
+    return 12;
+  return pier_now_ns() - began_ns < 5 * PIER_SECOND ? 0 : 13;
 }
 
 /* A console of its own: 77 where there is none to be had, 78 where it cannot be written. */
@@ -269,6 +311,55 @@ static void b16_a_read_is_stuck_in_another_process(void **state) {
   support__close(loop);
 }
 
+/* A process starts with a standard input that another one is stuck in: it registers it, its loop turns, and it ends. */
+static void b16_a_process_starts_with_a_stuck_input(void **state) {
+  (void)state;
+  HANDLE ends[2], output[2], twin = NULL, nowhere = NULL;
+  char byte;
+  DWORD bytes = 0;
+  assert_true(CreatePipe(&ends[0], &ends[1], NULL, 0));
+  assert_true(CreatePipe(&output[0], &output[1], NULL, 0));
+  assert_true(DuplicateHandle(GetCurrentProcess(), ends[0], GetCurrentProcess(), &twin, 0, FALSE, DUPLICATE_SAME_ACCESS));
+  assert_true(DuplicateHandle(GetCurrentProcess(), output[1], GetCurrentProcess(), &nowhere, 0, FALSE, DUPLICATE_SAME_ACCESS));
+  PROCESS_INFORMATION reader = start_child(COPY, ends[0], output[1]);
+  assert_true(WriteFile(ends[1], "x", 1, &bytes, NULL) && ReadFile(output[0], &byte, 1, &bytes, NULL));
+  PROCESS_INFORMATION starter = start_child(START, twin, nowhere);
+  assert_int_equal(end_child(&starter), 0);
+  CloseHandle(ends[1]);
+  assert_int_equal(end_child(&reader), 20 + 16 * PIER_KIND_PIPE + PIER_KIND_PIPE);
+  CloseHandle(output[0]);
+}
+
+/* A child inherits a handle that is on its parent's port: it finds that out (87), and is served by events. The parent's port sees nothing. */
+static void b8_an_inherited_handle_takes_the_event_path(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_native natives[2];
+  pier_handle ends[2];
+  HANDLE twins[2];
+  char *buffer = support__alloc(16);
+  const pier_register_options options = {.association = PIER_ASSOCIATE_NOW};
+  support_outcome *written = support__outcome(), *read = support__outcome();
+  support__native_pipe_pair(false, true, true, natives);
+  for (int i = 0; i < 2; i++) {
+    assert_status(pier_register(loop, natives[i], &options, &ends[i]), PIER_OK);
+    assert_true(DuplicateHandle(GetCurrentProcess(), (HANDLE)natives[1], GetCurrentProcess(), &twins[i], 0, FALSE, DUPLICATE_SAME_ACCESS));
+  }
+  assert_int_equal(pier_handle_state(ends[1]), PIER_STATE_ASSOCIATED);
+  PROCESS_INFORMATION child = start_child(FOREIGN, twins[0], twins[1]);
+  assert_true(pier_write(ends[0], "down", 4, PIER_NO_DEADLINE, support__take, written) != 0);
+  assert_true(pier_read(ends[0], buffer, 16, PIER_NO_DEADLINE, support__take, read) != 0);
+  await_status(loop, written, PIER_OK);
+  await_status(loop, read, PIER_OK);
+  assert_memory_equal(buffer, "up", 2);
+  assert_int_equal(end_child(&child), 0);
+  streams__exchange(loop, ends[0], ends[1], 100, 1);
+  streams__exchange(loop, ends[1], ends[0], 100, 2);
+  assert_int_equal(support__metrics(loop).packets_foreign, 0);
+  streams__close_pair(loop, ends);
+  support__close(loop);
+}
+
 /* A console: told apart, written and read, by workers. */
 static void b15_a_console_is_blocking(void **state) {
   (void)state;
@@ -309,6 +400,9 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(b18_a_childs_files),
       SUPPORT_TEST(b16_a_read_is_stuck_in_another_process),
       SUPPORT_TEST_POOL(b16_a_read_is_stuck_in_another_process),
+      SUPPORT_TEST(b16_a_process_starts_with_a_stuck_input),
+      SUPPORT_TEST(b8_an_inherited_handle_takes_the_event_path),
+      SUPPORT_TEST_POOL(b8_an_inherited_handle_takes_the_event_path),
       SUPPORT_TEST(b15_a_console_is_blocking),
       SUPPORT_TEST(b15_the_null_device_is_blocking),
       SUPPORT_TEST_POOL(b15_the_null_device_is_blocking),
@@ -317,5 +411,9 @@ int main(int argc, char **argv) {
     return child_copy();
   if (argc > 1 && strcmp(argv[1], CONSOLE) == 0)
     return child_console();
+  if (argc > 1 && strcmp(argv[1], FOREIGN) == 0)
+    return child_foreign();
+  if (argc > 1 && strcmp(argv[1], START) == 0)
+    return child_start();
   return support__main(argc, argv, "standard", tests, sizeof tests / sizeof tests[0]);
 }
