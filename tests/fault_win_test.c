@@ -81,6 +81,27 @@ static void an_operation_without_an_event_is_refused(void **state) {
   }
 }
 
+/* B19: the sync path makes an event with a thread's first call, and none for any call after that. */
+static void no_call_of_the_sync_path_makes_an_event(void **state) {
+  (void)state;
+  enum { CALLS = 500 };
+  pier_native ends[2];
+  char bytes[8];
+  pier_sync_result result;
+  support__native_pipe_pair(false, true, true, ends);
+  fault__clear();
+  for (int i = 0; i < CALLS; i++) {
+    assert_status(pier_sync_write(ends[1], "x", 1, PIER_NO_TIMEOUT, &result), PIER_OK);
+    assert_status(pier_sync_read(ends[0], bytes, sizeof bytes, i % 2 ? PIER_SECOND : PIER_NO_TIMEOUT, &result), PIER_OK);
+    assert_status(pier_sync_read(ends[0], bytes, sizeof bytes, 0, &result), PIER_ETIMEDOUT);
+  }
+  assert_true(fault__made(FAULT_READ) >= 2 * CALLS && fault__made(FAULT_WRITE) >= CALLS);
+  assert_true(fault__made(FAULT_EVENT) <= 1);
+  assert_int_equal(fault__made(FAULT_WAITER), 0);
+  support__native_close_pipe(ends[0]);
+  support__native_close_pipe(ends[1]);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       FAULT_TEST(a_wake_that_cannot_be_posted_is_tried_again),
@@ -88,6 +109,7 @@ int main(int argc, char **argv) {
       FAULT_TEST(a_call_that_is_refused_is_called_back),
       FAULT_TEST_POOL(a_call_that_is_refused_is_called_back),
       FAULT_TEST(an_operation_without_an_event_is_refused),
+      FAULT_TEST(no_call_of_the_sync_path_makes_an_event),
   };
   return support__main(argc, argv, "fault_win", tests, sizeof tests / sizeof tests[0]);
 }

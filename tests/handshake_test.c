@@ -117,6 +117,63 @@ static void b33_a_deadline_inside_the_submit(void **state) {
   support__close(loop);
 }
 
+/* ---- A completion before the submit returns ---- */
+
+/* Holds a submit until somebody else has had the operation's completion. */
+static struct overtaken {
+  _Atomic pier_handle handle;
+  pier_handle other_end;
+  support_outcome *read;
+  atomic_uint calls;
+  bool is_over, called;
+} overtaken;
+
+static void hold_until_it_is_over(struct op *op) {
+  if (!op->handle || handle__id(op->handle) != atomic_load(&overtaken.handle) || atomic_fetch_add(&overtaken.calls, 1))
+    return;
+  /* Now the read is pending: data for it, and a thread of the loop takes what that brings. */
+  pier_write(overtaken.other_end, "early", 5, PIER_NO_DEADLINE, NULL, NULL);
+  uint64_t end_ns = pier_now_ns() + 5 * PIER_SECOND * support__patience;
+  uint64_t word;
+  do {
+    support__yield();
+    word = atomic_load(&op->slot.word);
+    overtaken.is_over = (word & OP_EARLY) || !(word & OP_KERNEL);
+  } while (!overtaken.is_over && pier_now_ns() < end_ns);
+  for (int i = 0; i < 100; i++)
+    support__yield();
+  overtaken.called = support__called(overtaken.read);
+}
+
+/* Its callback comes once, and not before the submit has done with the operation. */
+static void b41_a_completion_before_the_submit_returns(void **state) {
+  (void)state;
+  atomic_store(&overtaken.handle, 0);
+  pier_hooks = (struct hooks){.started = hold_until_it_is_over}; /* before there are threads that look at it */
+  pier_loop *loop = support__open();
+  for (int sort = 0; sort < STREAMS_SORTS; sort++) {
+    pier_handle ends[2];
+    char *buffer = support__alloc(16);
+    streams__pair(loop, (streams_sort)sort, ends);
+    streams__exchange(loop, ends[1], ends[0], 5, 0); /* a registered one is known from its first use on */
+    overtaken.other_end = ends[1];
+    overtaken.read = support__outcome();
+    atomic_store(&overtaken.calls, 0);
+    atomic_store(&overtaken.handle, ends[0]);
+    pier_operation id = pier_read(ends[0], buffer, 16, PIER_NO_DEADLINE, support__take, overtaken.read);
+    atomic_store(&overtaken.handle, 0);
+    assert_true(overtaken.is_over && !overtaken.called);
+    await_status(loop, overtaken.read, PIER_OK);
+    assert_int_equal(overtaken.read->got.bytes, 5);
+    assert_memory_equal(buffer, "early", 5);
+    assert_true(overtaken.read->got.operation == id);
+    streams__close_pair(loop, ends);
+    assert_int_equal(atomic_load(&overtaken.read->calls), 1);
+  }
+  support__close(loop);
+  pier_hooks = (struct hooks){0};
+}
+
 /* ---- Timers ---- */
 
 static struct holdup {
@@ -170,6 +227,7 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(b31_a_cancel_inside_the_submit),     SUPPORT_TEST_POOL(b31_a_cancel_inside_the_submit),
       SUPPORT_TEST(b34_a_close_inside_the_submit),      SUPPORT_TEST_POOL(b34_a_close_inside_the_submit),
       SUPPORT_TEST_POOL(b33_a_deadline_inside_the_submit),
+      SUPPORT_TEST_POOL(b41_a_completion_before_the_submit_returns),
       SUPPORT_TEST_POOL(a_timer_that_is_moved_on_its_way_wakes_who_waits),
   };
   return support__main(argc, argv, "handshake", tests, sizeof tests / sizeof tests[0]);

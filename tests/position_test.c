@@ -1,5 +1,6 @@
 /* Positions in files: Pier's own, those given with the call, appending, and handles that have none. */
 #include "streams.h"
+#include "sync_native.h"
 
 #include <string.h>
 
@@ -166,6 +167,40 @@ static void b28_other_calls_do_not_move_the_own_position(void **state) {
   support__close(loop);
 }
 
+/* The system's file pointer is not used: wherever somebody puts it, Pier's calls go by their own position, and leave it there. On a handle that
+ * Pier has opened, and on registered ones for overlapped I/O and not; of the last ones Windows itself moves the pointer with every call. */
+static void b28_the_systems_file_pointer_is_nobodys(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  for (int i = 0; i < 3; i++) {
+    pier_handle file = 0;
+    const char *path = support__temp_file(1000);
+    unsigned char *buffer = support__alloc(1000);
+    if (i == 0)
+      file = open_file(loop, path, PIER_OPEN_READ | PIER_OPEN_WRITE);
+    else
+      assert_status(pier_register(loop, sync_native__open_file(path, i == 1), NULL, &file), PIER_OK);
+    pier_native native = pier_handle_native(file);
+    bool moves = support__windows && i == 2;
+    for (unsigned at = 0; at < 1000; at += 100) {
+      sync_native__seek_file(native, 777 - at / 2);
+      assert_int_equal(read_on(loop, file, buffer, 100), 100);
+      assert_true(support__filled(buffer, 100, at));
+      assert_int_equal(position_of(file), at + 100);
+      assert_status(read_at_status(loop, file, 5), PIER_OK);
+      assert_true(moves || sync_native__file_position(native) == 777 - at / 2);
+    }
+    assert_status(pier_file_seek(file, 500), PIER_OK);
+    write_on(loop, file, "here", 4);
+    assert_true(moves || sync_native__file_position(native) == 777 - 450);
+    assert_status(pier_file_seek(file, 500), PIER_OK);
+    assert_int_equal(read_on(loop, file, buffer, 4), 4);
+    assert_memory_equal(buffer, "here", 4);
+    support__close_handle(loop, file);
+  }
+  support__close(loop);
+}
+
 /* Several writes in flight at Pier's own position land one behind the other, in the order of their submits; so do
  * reads. */
 static void b28_calls_in_flight_follow_on_one_another(void **state) {
@@ -293,6 +328,8 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(b28_the_own_position_moves_by_what_was_moved),
       SUPPORT_TEST_POOL(b28_the_own_position_moves_by_what_was_moved),
       SUPPORT_TEST(b28_other_calls_do_not_move_the_own_position),
+      SUPPORT_TEST(b28_the_systems_file_pointer_is_nobodys),
+      SUPPORT_TEST_POOL(b28_the_systems_file_pointer_is_nobodys),
       SUPPORT_TEST(b28_calls_in_flight_follow_on_one_another),
       SUPPORT_TEST_POOL(b28_calls_in_flight_follow_on_one_another),
       SUPPORT_TEST(b28_a_seek_behind_the_end_leaves_zeros),

@@ -115,6 +115,49 @@ static void b20_threads_on_one_handle_get_their_own_bytes(void **state) {
   sync_native__close_port(port);
 }
 
+typedef struct writer {
+  pier_native file;
+  uint64_t seed, begin; /* its own stretch of the file */
+  unsigned wrong;
+} writer;
+
+static void write_and_read_back(void *context) {
+  writer *self = context;
+  unsigned char sent[512], got[512];
+  pier_sync_result result;
+
+  for (unsigned i = 0; i < READS_OF_EACH; i++) {
+    uint64_t offset = self->begin + support__random_below(&self->seed, FILE_BYTES / READERS - sizeof sent);
+    size_t length = 1 + (size_t)support__random_below(&self->seed, sizeof sent);
+    support__fill(sent, length, i);
+    int status = pier_sync_write_at(self->file, sent, length, (int64_t)offset, PIER_NO_TIMEOUT, &result);
+    self->wrong += status != PIER_OK || result.bytes != length;
+    status = pier_sync_read_at(self->file, got, length, (int64_t)offset, PIER_NO_TIMEOUT, &result);
+    self->wrong += status != PIER_OK || result.bytes != length || memcmp(got, sent, length) != 0;
+  }
+}
+
+static void b20_threads_on_one_handle_write_what_is_theirs(void **state) {
+  (void)state;
+  uint64_t seed = support__seed();
+  pier_native file = sync_native__open_file(support__temp_file(FILE_BYTES), true);
+  sync_port *port = sync_native__port(file);
+  writer *writers = support__alloc(READERS * sizeof *writers);
+  support_thread *threads[READERS];
+
+  for (unsigned i = 0; i < READERS; i++) {
+    writers[i] = (writer){file, support__random(&seed), (uint64_t)i * (FILE_BYTES / READERS), 0};
+    threads[i] = support__thread_start(write_and_read_back, &writers[i]);
+  }
+  for (unsigned i = 0; i < READERS; i++) {
+    support__thread_join(threads[i]);
+    assert_int_equal(writers[i].wrong, 0);
+  }
+  sync_native__assert_silent(port);
+  sync_native__close(file);
+  sync_native__close_port(port);
+}
+
 static void end_of_file(bool overlapped) {
   char buffer[64];
   pier_native file = sync_native__open_file(support__temp_file(100), overlapped);
@@ -364,6 +407,7 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(b19_a_million_reads_leave_handles_and_heap_as_they_were),
       SUPPORT_TEST(b19_the_event_of_a_thread_ends_with_it),
       SUPPORT_TEST(b20_threads_on_one_handle_get_their_own_bytes),
+      SUPPORT_TEST(b20_threads_on_one_handle_write_what_is_theirs),
       SUPPORT_TEST(b22_what_is_no_handle_is_reported_at_once),
       SUPPORT_TEST(b24_a_read_at_or_past_the_end_of_an_overlapped_file_is_the_end),
       SUPPORT_TEST(b24_a_read_at_or_past_the_end_of_a_blocking_file_is_the_end),

@@ -1,9 +1,8 @@
 /* A sync operation and an asynchronous one on the same handle at the same time. */
-#include <winsock2.h>
-
-#include <windows.h>
-
 #include "streams.h"
+#include "sync_native.h"
+
+#include <string.h>
 
 static struct reader {
   pier_native native;
@@ -45,7 +44,7 @@ static void b23_both_ways_on_a_stream(void **state) {
     support_thread *thread = support__thread_start(read_sync, NULL);
     while (!atomic_load(&reader.begun))
       support__yield();
-    Sleep(2);
+    sync_native__sleep_ms(2);
     assert_true(pier_write(ends[0], "async", 5, PIER_NO_DEADLINE, support__take, written) != 0);
     await_status(loop, written, PIER_OK);
     assert_status(pier_sync_read(natives[1], buffer, 16, PIER_SECOND, &result), PIER_OK);
