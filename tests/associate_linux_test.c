@@ -1,9 +1,11 @@
 /* What is in an epoll set, as the kernel lists it: a handle on the port is in it, one that is off is not, unless it waits. */
 #include "streams.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -83,11 +85,54 @@ static void what_has_no_readiness_stays_with_the_workers(void **state) {
   support__close(loop);
 }
 
+static bool has_news(int set, int timeout_ms) {
+  struct epoll_event seen;
+  int count;
+  do
+    count = epoll_wait(set, &seen, 1, timeout_ms);
+  while (count < 0 && errno == EINTR); /* what a ring completes is delivered to the thread that submitted it, wherever that waits */
+  return count == 1;
+}
+
+/* In an epoll set of its owner's a descriptor stays, whatever Pier does with it; that set sees what it would have seen. */
+static void b1_b6_a_descriptor_in_its_owners_set(void **state) {
+  (void)state;
+  const pier_association ways[] = {PIER_ASSOCIATE_LAZY, PIER_ASSOCIATE_NOW, PIER_ASSOCIATE_NEVER};
+  pier_loop *loop = support__open();
+  for (int w = 0; w < 3; w++) {
+    pier_native natives[2];
+    pier_handle ends[2];
+    struct epoll_event event = {.events = EPOLLIN};
+    char byte;
+    const pier_register_options options = {.association = ways[w]};
+    pier_sync_result result;
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    support__native_tcp_pair(natives);
+    int flags = fcntl((int)natives[0], F_GETFL);
+    assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, (int)natives[0], &event), 0);
+    for (int i = 0; i < 2; i++)
+      assert_status(pier_register(loop, natives[i], &options, &ends[i]), PIER_OK);
+    for (int i = 0; i < 5; i++) {
+      streams__exchange(loop, ends[0], ends[1], 100, 1);
+      streams__exchange(loop, ends[1], ends[0], 100, 2);
+      assert_false(has_news(set, 0));
+      assert_status(pier_sync_write(natives[1], "x", 1, PIER_NO_TIMEOUT, &result), PIER_OK);
+      assert_true(has_news(set, 5000));
+      assert_status(pier_sync_read(natives[0], &byte, 1, PIER_NO_TIMEOUT, &result), PIER_OK);
+    }
+    assert_int_equal(fcntl((int)natives[0], F_GETFL), flags);
+    streams__close_pair(loop, ends);
+    close(set);
+  }
+  support__close(loop);
+}
+
 #define BOTH(function) SUPPORT_TEST(function), SUPPORT_TEST_POOL(function)
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       BOTH(a_set_has_what_is_on_the_port),
+      BOTH(b1_b6_a_descriptor_in_its_owners_set),
       BOTH(what_has_no_readiness_stays_with_the_workers),
   };
   return support__main(argc, argv, "associate_linux", tests, sizeof tests / sizeof tests[0]);

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 ROOT = Path(os.environ.get("PIER_SOURCE", Path(__file__).resolve().parent.parent))
+BEHAVIOURS = 42
 ERRORS_BEGIN, ERRORS_END = "<!-- errors:begin -->\n", "<!-- errors:end -->\n"
 HEADERS = sorted(path for room in ("poller", "runtime", "io") for path in (ROOT / room).glob("pier*.h"))
 
@@ -106,6 +107,29 @@ def files_exist():
                     yield f"{page.relative_to(ROOT)}:{number} speaks of {name}, which is not there"
 
 
+def rows_of_the_tests():
+    """Which programs have tests that are named for a row."""
+    rows = {number: set() for number in range(1, BEHAVIOURS + 1)}
+    for path in sorted((ROOT / "tests").glob("*_test.*")):
+        # In scripts a case is a sentence, which begins with the row or has it behind what it is run with.
+        named = re.findall(r"\b((?:b\d+_)+)\w+\(void \*\*state\)", read(path)) if path.suffix == ".c" else re.findall(r"\bB\d+: ", read(path))
+        for number in {int(number) for name in named for number in re.findall(r"\d+", name)}:
+            rows.setdefault(number, set()).add(path.stem[:-len("_test")])
+    return rows
+
+
+def behaviours_are_shown_by_the_tests_that_are_named():
+    table = re.search(r"<!-- behaviours:begin -->\n(.*?)<!-- behaviours:end -->", read(ROOT / "docs/behaviours.md"), re.S)
+    page = {int(number): set(shown.split(", ")) for number, shown in re.findall(r"^\| B(\d+) \|[^|]*\| ([^|]*?) \|", table[1] if table else "", re.M)}
+    for number, tests in rows_of_the_tests().items():
+        if not tests:
+            yield f"no test is named for B{number}"
+        for name in sorted(tests - page.get(number, set())):
+            yield f"docs/behaviours.md does not say that {name} shows B{number}"
+        for name in sorted(page.get(number, set()) - tests):
+            yield f"docs/behaviours.md says that {name} shows B{number}, and no test of it is named so"
+
+
 def write_errors():
     page = ROOT / "docs/errors.md"
     before, begin, rest = read(page).partition(ERRORS_BEGIN)
@@ -120,7 +144,8 @@ def main():
         write_errors()
         return
     failed = False
-    for rule in (links_lead_somewhere, first_program_is_the_example, errors_are_the_headers, names_exist, files_exist):
+    for rule in (links_lead_somewhere, first_program_is_the_example, errors_are_the_headers, names_exist, files_exist,
+                 behaviours_are_shown_by_the_tests_that_are_named):
         places = list(rule())
         failed = failed or bool(places)
         print(f"{'not ok' if places else 'ok'} - {rule.__name__}")

@@ -81,8 +81,8 @@ static void an_operation_without_an_event_is_refused(void **state) {
   }
 }
 
-/* B19: the sync path makes an event with a thread's first call, and none for any call after that. */
-static void no_call_of_the_sync_path_makes_an_event(void **state) {
+/* The sync path makes an event with a thread's first call, and none for any call after that. */
+static void b19_no_call_of_the_sync_path_makes_an_event(void **state) {
   (void)state;
   enum { CALLS = 500 };
   pier_native ends[2];
@@ -109,7 +109,7 @@ int main(int argc, char **argv) {
       FAULT_TEST(a_call_that_is_refused_is_called_back),
       FAULT_TEST_POOL(a_call_that_is_refused_is_called_back),
       FAULT_TEST(an_operation_without_an_event_is_refused),
-      FAULT_TEST(no_call_of_the_sync_path_makes_an_event),
+      FAULT_TEST(b19_no_call_of_the_sync_path_makes_an_event),
   };
   return support__main(argc, argv, "fault_win", tests, sizeof tests / sizeof tests[0]);
 }
