@@ -227,12 +227,13 @@ void epoll__cancel(struct op *op) {
 }
 
 bool epoll__cancel_all(struct handle *handle) {
+  /* Counted before: what is ended here may be called back, and gone, at once. */
+  uint64_t flights = atomic_load_explicit(&handle->slot.word, memory_order_acquire) & HANDLE_FLIGHTS;
   unsigned ended = port_common__cancel_waiting(handle);
   struct mutex *lock = port_common__lock(handle);
   mutex__lock(lock);
   epoll__rest(handle);
   mutex__unlock(lock);
-  /* The closer's own flight is one of them. With more, somebody is on his way, or with the workers: he is looked for. */
-  uint64_t flights = atomic_load_explicit(&handle->slot.word, memory_order_acquire) & HANDLE_FLIGHTS;
+  /* The closer's own flight is one of them. With more, somebody is on his way, or reads on, or is with the workers: he is looked for. */
   return flights <= (uint64_t)ended + 1;
 }
