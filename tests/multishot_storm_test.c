@@ -154,11 +154,6 @@ static void throw_about(void *context) {
 static void open_slot(storm *home, unsigned i) {
   slot *self = &home->slots[i];
   pier_handle ends[2];
-  self->home = home;
-  self->sort = (streams_sort)(i % STREAMS_SORTS);
-  if (self->sort == STREAMS_MESSAGE_PIPE)
-    self->sort = STREAMS_TCP;
-  self->compared = streams__has_end(self->sort) && i % 3 != 0;
   streams__pair(home->loop, self->sort, ends);
   if (self->sort == STREAMS_TCP || self->sort == STREAMS_KEPT_TCP)
     assert_status(pier_tcp_set(ends[1], PIER_TCP_LINGER_SECONDS, -1), PIER_OK);
@@ -167,6 +162,17 @@ static void open_slot(storm *home, unsigned i) {
   atomic_store(&self->open, 2);
   atomic_store(&self->ends[0], ends[0]);
   atomic_store(&self->ends[1], ends[1]);
+}
+
+/* Before there are threads: what stays as it is. */
+static void prepare_slot(storm *home, unsigned i) {
+  slot *self = &home->slots[i];
+  self->home = home;
+  self->sort = (streams_sort)(i % STREAMS_SORTS);
+  if (self->sort == STREAMS_MESSAGE_PIPE)
+    self->sort = STREAMS_TCP;
+  self->compared = streams__has_end(self->sort) && i % 3 != 0;
+  open_slot(home, i);
 }
 
 static bool is_quiet(void *context) {
@@ -237,7 +243,7 @@ static void blow(storm *home, double seconds, uint64_t *seed) {
   thrower throwers[THREADS];
   home->loop = support__open();
   for (unsigned i = 0; i < SLOTS; i++)
-    open_slot(home, i);
+    prepare_slot(home, i);
   for (int t = 0; t < THREADS; t++) {
     throwers[t] = (thrower){home, support__random(seed)};
     threads[t] = support__thread_start(throw_about, &throwers[t]);
