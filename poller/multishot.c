@@ -17,8 +17,10 @@ void multishot__due(struct op *op) {
   poller__deliver(poller, handle, &op->ready);
 }
 
+/* Of nothing: an empty datagram, or what Windows has for a write of nothing to a pipe; the end of that has a code. */
 bool multishot__is_chunk(const struct op *op, uint32_t code, uint32_t bytes) {
-  return op__is_multishot(op) && !code && (bytes || op->handle->slot.kind == PIER_KIND_UDP);
+  pier_kind kind = (pier_kind)op->handle->slot.kind;
+  return op__is_multishot(op) && !code && (bytes || kind == PIER_KIND_UDP || kind == PIER_KIND_PIPE);
 }
 
 bool multishot__lend(struct op *op) {

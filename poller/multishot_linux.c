@@ -80,8 +80,12 @@ static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
   return received;
 }
 
+/* Nothing of it goes on after an end or a failure, whatever that would mean to a single call. */
 static enum receive multishot__over(struct op *op, const struct piece *piece) {
-  CHECK(!op__progress(op, piece)); /* nothing of it goes on after an end or a failure */
+  if (op__progress(op, piece)) {
+    op->ready.code = piece->code;
+    op__mark(op, OP_SETTLED);
+  }
   op->handle->poller->backend->end(op);
   return RECEIVE_OVER;
 }

@@ -76,7 +76,8 @@ static bool piece__transfer(struct op *op, const struct piece *piece) {
   if (reads && port__is_cut(piece->code)) {
     if (!asked.bytes)
       op->ready.code = 0; /* a read of nothing that found a message: nothing was cut */
-    return asked.bytes && op->as.data.part < op->as.data.count; /* the message goes on in the next part */
+    /* The message goes on in the next part. Without a byte of it, it is no message, but what a router says of one that was sent. */
+    return piece->bytes && op->as.data.part < op->as.data.count;
   }
   return false;
 }

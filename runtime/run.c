@@ -33,8 +33,8 @@ static void run__foreign(struct poller *poller, struct op *op) {
     run__strand(poller, &handle->strand);
 }
 
-/* A buffer where the thread has none for itself. */
-#define SPARE_CHUNK_BYTES 65536u
+/* A buffer where the thread has none for itself; no smaller, or a datagram would be cut. */
+#define SPARE_CHUNK_BYTES LOCAL_CHUNK_BYTES
 
 static void run__call_back(pier_loop *loop, struct op *op, const struct chunk *chunk) {
   pier_result result = {.loop = loop,

@@ -115,6 +115,25 @@ static void b24_an_end_that_comes_with_data_is_not_missed(void **state) {
   support__close(loop);
 }
 
+static void check_nothing_written(pier_loop *loop, streams_sort sort, pier_handle ends[2]) {
+  chunks *reader = chunks__new(0);
+  (void)sort;
+  chunks__read(reader, ends[0], PIER_NO_DEADLINE);
+  for (unsigned i = 0; i < 3; i++) {
+    chunks__write(loop, ends[1], 0, 0);
+    chunks__write(loop, ends[1], 10, i * 10);
+    chunks__await_bytes(loop, reader, 10 + i * 10);
+  }
+  support__close_handle(loop, ends[1]);
+  await_last(loop, reader, PIER_OK);
+}
+
+/* Windows has a read of a pipe end with nothing then. */
+static void a_write_of_nothing_is_not_the_end(void **state) {
+  (void)state;
+  on_sorts(check_nothing_written, true);
+}
+
 static void check_reset(pier_loop *loop, streams_sort sort, pier_handle ends[2]) {
   chunks *reader = chunks__new(0);
   if (sort != STREAMS_TCP && sort != STREAMS_KEPT_TCP)
@@ -384,6 +403,7 @@ int main(int argc, char **argv) {
       MULTISHOT_TEST(b24_every_byte_comes_once_and_then_the_end),
       MULTISHOT_TEST(data_that_is_there_comes_with_a_callback),
       MULTISHOT_TEST(b24_an_end_that_comes_with_data_is_not_missed),
+      MULTISHOT_TEST(a_write_of_nothing_is_not_the_end),
       MULTISHOT_TEST(a_peers_reset_is_the_last_word),
       MULTISHOT_TEST(b39_reads_behind_it_get_their_turn_after_it),
       MULTISHOT_TEST(reads_beside_it_take_turns_with_it),
