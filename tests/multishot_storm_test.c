@@ -271,7 +271,7 @@ static bool handles_are_back(void *context) {
 static void b38_a_storm_on_readers_loses_and_leaks_nothing(void **state) {
   (void)state;
   uint64_t seed = support__seed();
-  blow(support__alloc(sizeof(storm)), 0.3, &seed); /* for what the system and the C library keep for good */
+  blow(support__alloc(sizeof(storm)), 0.1, &seed); /* for what the system and the C library keep for good */
   storm *home = support__alloc(sizeof *home);
   size_t handles = support__handle_count(), heap_bytes = support__heap_bytes();
   blow(home, support__stress_seconds(1), &seed);

@@ -139,8 +139,10 @@ static void check_reset(pier_loop *loop, streams_sort sort, pier_handle ends[2])
   if (sort != STREAMS_TCP && sort != STREAMS_KEPT_TCP)
     return;
   chunks__read(reader, ends[0], PIER_NO_DEADLINE);
-  chunks__write(loop, ends[1], 10, 0);
-  chunks__await_bytes(loop, reader, 10);
+  if (!support__is_wine()) { /* a reset between two reads it may tell as an end: its server has asked the socket for the error */
+    chunks__write(loop, ends[1], 10, 0);
+    chunks__await_bytes(loop, reader, 10);
+  }
   assert_status(pier_tcp_set(ends[1], PIER_TCP_LINGER_SECONDS, 0), PIER_OK);
   support__close_handle(loop, ends[1]);
   await_last(loop, reader, PIER_ECONNRESET);
