@@ -158,28 +158,46 @@ pier_operation io__submit(pier_handle id, const struct io_request *request, pier
   return loop__launch(op->handle->poller->loop, op, request->deadline_ns);
 }
 
+/* One buffer, and no address: what is called most. The same as io__submit() without what the other forms need; `offset` counts if
+   `marks` has OP_POSITIONED. */
+static pier_operation io__submit_one(pier_handle id, enum op_code code, pier_buffer one, unsigned marks, int64_t offset, uint64_t deadline_ns,
+                                     pier_callback callback, void *context) {
+  pier_operation operation;
+  struct op *op = loop__begin(id, code, callback, context, &operation);
+  if (!op)
+    return operation;
+  struct op_data *data = &op->as.data;
+  *data = (struct op_data){.parts = &data->one, .one = one, .offset = (uint64_t)offset, .count = 1};
+  op__mark(op, marks);
+  bool gated = op__is_gated(op);
+  int status = gated ? PIER_OK : io__check_kind(op);
+  if (status == PIER_OK && ((!one.base && one.length) || one.length > SIZE_MAX / 2))
+    status = PIER_EINVAL;
+  if (status == PIER_OK && marks && (offset < 0 || one.length > (uint64_t)INT64_MAX - (uint64_t)offset))
+    status = PIER_EINVAL;
+  if (status == PIER_OK && !gated)
+    status = io__prepare(op, one.length);
+  if (status != PIER_OK)
+    return loop__refuse(op, status);
+  return loop__launch(op->handle->poller->loop, op, deadline_ns);
+}
+
 pier_operation pier_read(pier_handle handle, void *buffer, size_t length, uint64_t deadline_ns, pier_callback callback, void *context) {
-  struct io_request request = {.code = OP_READ, .count = 1, .one = {buffer, length}, .deadline_ns = deadline_ns};
-  return io__submit(handle, &request, callback, context);
+  return io__submit_one(handle, OP_READ, (pier_buffer){buffer, length}, 0, 0, deadline_ns, callback, context);
 }
 
 pier_operation pier_write(pier_handle handle, const void *buffer, size_t length, uint64_t deadline_ns, pier_callback callback, void *context) {
-  struct io_request request = {.code = OP_WRITE, .count = 1, .one = {(void *)buffer, length}, .deadline_ns = deadline_ns};
-  return io__submit(handle, &request, callback, context);
+  return io__submit_one(handle, OP_WRITE, (pier_buffer){(void *)buffer, length}, 0, 0, deadline_ns, callback, context);
 }
 
 pier_operation pier_read_at(pier_handle handle, void *buffer, size_t length, int64_t offset, uint64_t deadline_ns, pier_callback callback,
                             void *context) {
-  struct io_request request = {
-      .code = OP_READ, .count = 1, .one = {buffer, length}, .offset = offset, .positioned = true, .deadline_ns = deadline_ns};
-  return io__submit(handle, &request, callback, context);
+  return io__submit_one(handle, OP_READ, (pier_buffer){buffer, length}, OP_POSITIONED, offset, deadline_ns, callback, context);
 }
 
 pier_operation pier_write_at(pier_handle handle, const void *buffer, size_t length, int64_t offset, uint64_t deadline_ns, pier_callback callback,
                              void *context) {
-  struct io_request request = {
-      .code = OP_WRITE, .count = 1, .one = {(void *)buffer, length}, .offset = offset, .positioned = true, .deadline_ns = deadline_ns};
-  return io__submit(handle, &request, callback, context);
+  return io__submit_one(handle, OP_WRITE, (pier_buffer){(void *)buffer, length}, OP_POSITIONED, offset, deadline_ns, callback, context);
 }
 
 pier_operation pier_readv(pier_handle handle, const pier_buffer *parts, size_t count, uint64_t deadline_ns, pier_callback callback, void *context) {
