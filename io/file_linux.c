@@ -1,4 +1,5 @@
 #include "file.h"
+#include "at_once.h"
 #include "port.h"
 #include "socket.h"
 #include "text.h"
@@ -35,9 +36,9 @@ int file__open(struct poller *poller, const char *path, unsigned flags, pier_han
   int status = text__check(path, PATH_MAX);
   if (status != PIER_OK)
     return status;
-  int descriptor;
+  int descriptor, native = file__native_flags(flags);
   do
-    descriptor = open(path, file__native_flags(flags), FILE_MODE);
+    descriptor = open(path, native, FILE_MODE);
   while (descriptor < 0 && errno == EINTR);
   if (descriptor < 0)
     return socket__last();
@@ -47,9 +48,11 @@ int file__open(struct poller *poller, const char *path, unsigned flags, pier_han
     return PIER_EISDIR;
   }
   status = port__adopt(poller, descriptor, PIER_KIND_FILE, flags & PIER_OPEN_APPEND ? HANDLE_APPENDS : 0u, PIER_FAMILY_NONE, &handle);
-  if (status == PIER_OK)
-    *opened = handle__open(handle);
-  return status;
+  if (status != PIER_OK)
+    return status;
+  at_once__opened(handle, native);
+  *opened = handle__open(handle);
+  return PIER_OK;
 }
 
 int file__size(const struct handle *handle, uint64_t *size_bytes) {

@@ -50,7 +50,8 @@ struct handle {
 #else
   uint32_t watch;              /* under the lanes' lock: what the poller knows of its readiness */
   int32_t watched;             /* the descriptor in the poller's set: a duplicate where somebody has put it there himself */
-  _Atomic uint8_t hint;        /* io_uring: what the last calls have taught (enum uring_hint) */
+  _Atomic uint8_t hint;        /* what the last calls have taught: of a stream enum uring_hint, of a file's reads at_once_linux.c */
+  _Atomic uint8_t write_hint;  /* and of a file's writes */
 #endif
   _Atomic(struct op *) parked; /* a shutdown that waits for the writes before it */
   pier_packet_callback on_foreign;

@@ -1,4 +1,5 @@
 /* The seam on Linux: what both backends answer alike, and the way to the one that the loop has. */
+#include "at_once.h"
 #include "port.h"
 #include "transfer.h"
 
@@ -79,7 +80,7 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
   return poller->backend->submit(op, piece);
 }
 
-bool port__at_once(struct op *op, struct piece *piece) { return transfer__at_once(op, piece); }
+bool port__at_once(struct op *op, struct piece *piece) { return at_once__move(op, false, piece); }
 void port__block(struct op *op, struct piece *piece) { transfer__block(op, piece); }
 
 /* What a worker is in cannot be broken off: a disk answers soon, and the rest has readiness and is not with workers. */
@@ -112,6 +113,7 @@ void port__init_handle(struct handle *handle) {
   handle->watch = 0;
   handle->watched = (int32_t)handle->native;
   atomic_init(&handle->hint, 0);
+  atomic_init(&handle->write_hint, 0);
 }
 
 /* What has to wait here waits in the lanes, with the kernel's party still in it. */

@@ -21,10 +21,6 @@ enum transfer {
 /* Makes the operation's next call. */
 enum transfer transfer__try(struct op *op, struct piece *piece);
 
-/* On a descriptor that has no readiness: a read that is certain not to wait, of data that is in the system's cache. False: nothing was
-   done, and transfer__block() finds out what there is. */
-bool transfer__at_once(struct op *op, struct piece *piece);
-
 /* The same without that promise: the call may block. */
 void transfer__block(struct op *op, struct piece *piece);
 

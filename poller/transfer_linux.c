@@ -218,36 +218,6 @@ bool transfer__is_particular(const struct op *op) {
   return handle->slot.kind == PIER_KIND_PIPE && !(handle->slot.flags & HANDLE_SOCKET) && op->slot.kind == OP_WRITE;
 }
 
-/* ---- Files ---- */
-
-/* What takes longer to copy than to hand to a worker is a worker's; and few reads have more parts. */
-enum { AT_ONCE_BYTES_MAX = 65536, AT_ONCE_PARTS_MAX = 8 };
-
-/* Whether a worker's call would say the same. A short read may be the end of the file or of what is cached; and not every file system
-   knows how to say that it would wait. */
-static bool transfer__is_final(ssize_t moved, size_t asked_bytes) {
-  if (moved < 0)
-    return errno != EAGAIN && errno != EINTR && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL;
-  return moved == 0 || (size_t)moved == asked_bytes;
-}
-
-bool transfer__at_once(struct op *op, struct piece *piece) {
-  struct iovec parts[AT_ONCE_PARTS_MAX];
-  const struct op_data *data = &op->as.data;
-  size_t asked_bytes;
-  if (op->slot.kind != OP_READ || op->handle->slot.kind != PIER_KIND_FILE || data->count - data->part > AT_ONCE_PARTS_MAX)
-    return false;
-  int count = (int)transfer__parts(op, parts, &asked_bytes);
-  if (asked_bytes == 0 || asked_bytes > AT_ONCE_BYTES_MAX)
-    return false;
-  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
-  ssize_t moved = preadv2(transfer__descriptor(op), parts, count, (off_t)(data->offset + op->bytes), RWF_NOWAIT);
-  if (!transfer__is_final(moved, asked_bytes))
-    return false;
-  transfer__read(op, moved < 0 ? -errno : moved, asked_bytes, piece);
-  return true;
-}
-
 /* ---- On a worker ---- */
 
 static void transfer__ioctl(struct op *op, struct piece *piece) {

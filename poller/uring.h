@@ -46,9 +46,8 @@ enum { URING_PHASE = 1, URING_LINK = 2, URING_HANDED = 3 };
 enum { URING_CALL = 0, URING_POLL = 1 };
 /* One that keeps reading has the words of port.h instead of the first two; URING_LINK and URING_HANDED are its own too. */
 
-/* In handle->hint. Of a stream: what is to be expected of the next receive. Of a file: whether a read is tried at once; what is above the
-   last one counts those that are not. */
-enum uring_hint { HINT_NONE = 0, HINT_EMPTY = 1, HINT_MORE = 2, HINT_NEVER = 1, HINT_CACHED = 2 };
+/* In a stream's handle->hint: what is to be expected of the next receive. */
+enum uring_hint { HINT_NONE = 0, HINT_EMPTY = 1, HINT_MORE = 2 };
 
 static inline unsigned uring__hint(const struct handle *handle) {
   return atomic_load_explicit(&((struct handle *)handle)->hint, memory_order_relaxed);
@@ -118,8 +117,8 @@ bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32
 bool uring__goes_at_once(const struct op *op);
 /* Makes the operation's calls here and now, as far as that goes without waiting. True: it is settled. */
 bool uring__try(struct op *op);
-/* The same as uring__try() for a file. */
-bool uring__try_file(struct op *op);
+/* The same as uring__try() for a file; `inside`: this thread tends its ring. */
+bool uring__try_file(struct op *op, bool inside);
 /* What a receive from the ring has taught. */
 void uring__received(struct op *op, int32_t result, uint32_t flags);
 

@@ -1,11 +1,7 @@
 /* Calls that are made inside the submit: a plain call costs less than a submission and a completion, as long as it does not wait. */
+#include "at_once.h"
 #include "transfer.h"
 #include "uring.h"
-
-#include <fcntl.h>
-
-/* So many reads of a file go to the ring when one has found that the system would have had to wait for the disk. */
-#define FILE_PATIENCE 32u
 
 /* ---- Streams ---- */
 
@@ -41,32 +37,7 @@ void uring__received(struct op *op, int32_t result, uint32_t flags) {
 
 /* ---- Files ---- */
 
-/* What the user has opened himself may wait where it says that it does not, and so may what goes past the cache. */
-static bool uring__is_cached(struct handle *handle) {
-  if (!(handle->slot.flags & HANDLE_OURS))
-    return false;
-  int flags = fcntl((int)handle->native, F_GETFL);
-  return flags >= 0 && !(flags & O_DIRECT);
-}
-
-static bool uring__is_worth_it(const struct op *op) {
-  if (op->slot.kind != OP_READ || op->handle->slot.kind != PIER_KIND_FILE)
-    return false;
-  unsigned hint = uring__hint(op->handle);
-  if (hint == HINT_NONE)
-    uring__learn(op->handle, hint = uring__is_cached(op->handle) ? HINT_CACHED : HINT_NEVER);
-  if (hint > HINT_CACHED)
-    uring__learn(op->handle, hint - 1);
-  return hint == HINT_CACHED;
-}
-
-/* A read of what the system has in its memory is a copy. */
-bool uring__try_file(struct op *op) {
+bool uring__try_file(struct op *op, bool inside) {
   struct piece piece;
-  if (!uring__is_worth_it(op))
-    return false;
-  if (transfer__at_once(op, &piece))
-    return !op__progress(op, &piece);
-  uring__learn(op->handle, HINT_CACHED + FILE_PATIENCE);
-  return false;
+  return at_once__move(op, inside, &piece) && !op__progress(op, &piece);
 }

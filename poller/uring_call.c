@@ -27,7 +27,7 @@ static void uring__fill_data(struct io_uring_sqe *entry, struct op *op, struct m
   const struct handle *handle = op->handle;
   struct op_piece piece = op__piece(op);
   int descriptor = (int)handle->native;
-  unsigned count = uring__parts(op);
+  unsigned count = op->as.data.count > 1 ? uring__parts(op) : 0;
   struct iovec *parts = (struct iovec *)(void *)(uintptr_t)&op->as.data.parts[op->as.data.part];
   bool writes = op->slot.kind == OP_WRITE;
   if (handle->slot.flags & HANDLE_SOCKET) {

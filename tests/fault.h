@@ -66,6 +66,9 @@ void fault__cut(fault_call call, unsigned first, unsigned count, size_t bytes);
 /* Of calls of any sort, number `nth` from now on fails, with an error that is usual for it. */
 void fault__fail_nth(unsigned nth);
 
+/* Linux: every file system says of a write when it would wait, and then takes it (tmpfs and ext4 do not know how). */
+void fault__let_writes_be_tried(bool yes);
+
 /* How many calls of a sort have been made, and how many of any were changed, since fault__clear(). */
 unsigned fault__made(fault_call call);
 unsigned fault__struck(void);

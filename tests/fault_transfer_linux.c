@@ -2,6 +2,7 @@
 #include "fault_verdict.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -108,7 +109,13 @@ ssize_t faulty_preadv64v2(int descriptor, const struct iovec *parts, int count, 
   return fault__moves_parts(FAULT_READ, parts, &count, cut) ? preadv2(descriptor, cut, count, offset, flags) : -1;
 }
 
+static atomic_bool fault__tries;
+
+void fault__let_writes_be_tried(bool yes) {
+  atomic_store(&fault__tries, yes);
+}
+
 ssize_t faulty_pwritev64v2(int descriptor, const struct iovec *parts, int count, off_t offset, int flags) {
   struct iovec cut[PARTS_MAX];
-  return fault__moves_parts(FAULT_WRITE, parts, &count, cut) ? pwritev2(descriptor, cut, count, offset, flags) : -1;
+  return fault__moves_parts(FAULT_WRITE, parts, &count, cut) ? pwritev2(descriptor, cut, count, offset, atomic_load(&fault__tries) ? flags & ~RWF_NOWAIT : flags) : -1;
 }

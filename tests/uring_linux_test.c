@@ -266,6 +266,76 @@ static void more_cancels_than_the_queue_holds(void **state) {
   support__close(loop);
 }
 
+/* ---- Reads of what is in memory ---- */
+
+enum { TOGETHER = 64, SEVERAL = 4 };
+
+typedef struct batch {
+  pier_handle file;
+  unsigned count;
+  atomic_uint served, wrong;
+  struct batch_block {
+    struct batch *all;
+    unsigned number;
+    char bytes[BLOCK];
+  } blocks[TOGETHER];
+} batch;
+
+static void take_one(const pier_result *result) {
+  struct batch_block *block = result->context;
+  if (result->status != PIER_OK || result->bytes != BLOCK || !support__filled(block->bytes, BLOCK, (uint64_t)block->number * BLOCK))
+    support__count(&block->all->wrong);
+  support__count(&block->all->served);
+}
+
+static void read_batch(batch *all) {
+  for (unsigned i = 0; i < all->count; i++) {
+    all->blocks[i] = (struct batch_block){.all = all, .number = i};
+    assert_true(pier_read_at(all->file, all->blocks[i].bytes, BLOCK, (int64_t)i * BLOCK, PIER_NO_DEADLINE, take_one, &all->blocks[i]) != 0);
+  }
+}
+
+static void read_batch_in_callback(const pier_result *result) {
+  read_batch(result->context);
+}
+
+/* Gives what the loop has counted for it. */
+static pier_metrics play_batch(pier_loop *loop, pier_handle file, unsigned count, bool in_callback) {
+  batch *all = support__alloc(sizeof *all);
+  pier_metrics before = support__metrics(loop);
+  all->file = file;
+  all->count = count;
+  if (in_callback)
+    assert_true(pier_post(loop, read_batch_in_callback, all) != 0);
+  else
+    read_batch(all);
+  support__until_count(loop, &all->served, count, "all reads");
+  assert_int_equal(atomic_load(&all->wrong), 0);
+  pier_metrics after = support__metrics(loop);
+  return (pier_metrics){.immediate = after.immediate - before.immediate, .system_calls = after.system_calls - before.system_calls};
+}
+
+/* A few that a callback submits are made at once; of many all but the first go to the kernel together. From outside there is somebody to
+   be woken for that, so all are made at once. */
+static void many_reads_of_a_file_go_to_the_kernel_together(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  const char *path = support__temp_file(TOGETHER * BLOCK);
+  pier_handle file = 0;
+  if (pier_loop_backend(loop)[0] != 'u') {
+    support__close(loop);
+    support__skip("there is no ring");
+  }
+  assert_status(pier_file_open_sync(loop, path, PIER_OPEN_READ, &file), PIER_OK);
+  assert_int_equal(play_batch(loop, file, SEVERAL, true).immediate, SEVERAL);
+  assert_int_equal(play_batch(loop, file, TOGETHER, false).immediate, TOGETHER);
+  pier_metrics together = play_batch(loop, file, TOGETHER, true);
+  assert_true(together.immediate >= SEVERAL && together.immediate < TOGETHER / 4);
+  assert_true(together.system_calls - together.immediate < TOGETHER / 8);
+  support__close_handle(loop, file);
+  support__close(loop);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(b36_the_driver_ends_and_its_operations_go_on),
@@ -274,6 +344,7 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(a_host_is_woken_before_its_first_dispatch),
       SUPPORT_TEST(more_operations_than_the_queues_hold),
       SUPPORT_TEST_POOL(more_operations_than_the_queues_hold),
+      SUPPORT_TEST(many_reads_of_a_file_go_to_the_kernel_together),
       SUPPORT_TEST(more_cancels_than_the_queue_holds),
       SUPPORT_TEST_POOL(more_cancels_than_the_queue_holds),
   };
