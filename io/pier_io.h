@@ -29,13 +29,18 @@ PIER_API pier_operation pier_read(pier_handle handle, void *buffer, size_t lengt
                                   pier_callback callback, void *context);
 
 /** Keeps reading: the callback comes for each chunk of a stream or byte pipe, and for each datagram, with `data`, `bytes` and `more` set
- *  (and `from`, for a datagram). Its last time is without `more`: at the end of the stream with #PIER_OK and `end`, when it was cancelled
- *  (pier_cancel() is how to stop it), at its deadline, when the handle is closed, or with what the system reports. The bytes lie in a buffer
- *  of the loop's until the callback returns; copy what you keep, and answer from there with pier_try_write() if you like. Meanwhile other
- *  reads of the handle wait. #PIER_ENOTSUP for files, listeners' #PIER_EBADF, #PIER_ENOTSUP for message pipes; #PIER_EINVAL without a callback.
- *  It takes one operation slot for as long as it goes on; on Linux a stream that waits has no buffer, on Windows and for handles that block
- *  one of 16 KiB (64 KiB for datagrams) that is allocated with the first call. (recv when epoll or a poll that stays in the ring says that
- *  there is something; one overlapped read after the other on Windows.) */
+ *  (and `from`, for a datagram). Its last time is without `more` and without bytes: #PIER_OK and `end` at the end of the stream, #PIER_ECANCELED
+ *  (pier_cancel() is how to stop it, also from inside the callback), #PIER_ETIMEDOUT at its deadline, which chunks do not put off,
+ *  #PIER_ECLOSED, or what the system reports. What no callback was given is still in the stream. The bytes lie in a buffer of the loop's
+ *  until the callback returns; copy what you keep, and answer from there with pier_try_write() if you like.
+ *
+ *  Other reads of the handle wait until it has ended, in their order. On Windows only those of a handle that is not on Pier's port do:
+ *  on the port, and where workers read, they take turns with it. #PIER_ENOTSUP for files and message pipes, #PIER_EBADF for
+ *  listeners; without a callback nothing is read, and nobody told.
+ *
+ *  It takes one operation slot for as long as it goes on. On Linux a stream that waits has no buffer; on Windows, and where workers read,
+ *  it has one of 16 KiB (64 KiB for datagrams), allocated with the submit (#PIER_ENOMEM). (recv when epoll, or a poll that stays in the
+ *  ring, says that there is something; one overlapped read after the other on Windows.) */
 PIER_API pier_operation pier_read_multishot(pier_handle handle, uint64_t deadline_ns, pier_callback callback, void *context);
 
 /** Writes all `length` bytes, or fails; `bytes` says how many went out. A file: at Pier's own position, which moves on; at its
@@ -47,7 +52,8 @@ PIER_API pier_operation pier_write(pier_handle handle, const void *buffer, size_
 /** Writes to a stream, or sends a datagram to the connected peer, here and now: no operation, no callback. #PIER_OK with the number of
  *  bytes that went in `*written`, for a stream perhaps fewer than `length`; #PIER_EAGAIN with 0 where nothing can go without waiting,
  *  because the peer does not read or because writes that were submitted before are still on their way, and always for what
- *  cannot be written so (files, Windows' pipes, a Windows socket that was registered): submit the rest with pier_write(). Otherwise
+ *  cannot be written so (files, message pipes, Linux' fifos, and on Windows all but TCP connections that Pier opened): submit the rest
+ *  with pier_write(). Otherwise
  *  #PIER_EINVAL, #PIER_EBADF, #PIER_ECLOSED, or what the system reports; nothing went then. The bytes are yours again at once. Any thread.
  *  For small answers this costs a good deal less than an operation. (WSASend without an OVERLAPPED on a socket that does not block, send.) */
 PIER_API int pier_try_write(pier_handle handle, const void *buffer, size_t length, size_t *written);

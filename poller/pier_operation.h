@@ -51,7 +51,7 @@ typedef struct pier_buffer {
 typedef struct pier_result {
   pier_loop *loop;          /**< the loop that runs the callback */
   void *context;            /**< what was given with the submit */
-  pier_operation operation; /**< the operation; it is finished, so cancelling it gives #PIER_ENOENT */
+  pier_operation operation; /**< the operation; it is finished, so cancelling it gives #PIER_ENOENT (unless there is `more`) */
   pier_handle handle;       /**< the handle it was started on, 0 if on none */
   pier_handle opened;       /**< what it opened: an accepted or connected stream, a file; 0 otherwise. Yours to close. */
   int status;               /**< #PIER_OK or a negative status */
@@ -60,11 +60,11 @@ typedef struct pier_result {
   bool more;                /**< pier_read_multishot(): the operation goes on, and there will be another callback */
   size_t bytes;             /**< how many bytes were moved; can be more than 0 beside a failure */
   bool end;                 /**< the file or stream has ended (tells end of file from an empty message) */
-  pier_address from;        /**< who sent the datagram (pier_receive_from()); no family otherwise */
+  pier_address from;        /**< who sent the datagram (pier_receive_from(), pier_read_multishot()); no family otherwise */
 } pier_result;
 
-/** Called once for each operation (more often for one that says so, with `more` set but the last time), never from inside the submitting call: on the thread that drives the loop, or on one
- *  of its poller threads. Callbacks of one handle never overlap and come in the order of its completions. It may submit,
+/** Called once for each operation (more often for pier_read_multishot(), with `more` set but the last time), never from inside the
+ *  submitting call: on the thread that drives the loop, or on one of its poller threads. Callbacks of one handle never overlap and come in the order of its completions. It may submit,
  *  cancel, post and close freely; it should not block. A null callback is allowed where nobody wants the result. */
 typedef void (*pier_callback)(const pier_result *result);
 

@@ -47,7 +47,7 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
     return; /* it never had anything */
   switch ((enum op_code)op->slot.kind) {
   case OP_READ:
-    if (op__is(op, OP_ADDRESSED))
+    if (op__is(op, OP_ADDRESSED) && !op__is_multishot(op)) /* its last callback is about no datagram */
       port__sender(op, &result->from);
     op__finish_data(op);
     break;

@@ -12,7 +12,7 @@ static bool chunks__is_sound(chunks *self, const pier_result *result) {
   if (!same || atomic_load(&self->last_calls))
     return false;
   if (!result->more)
-    return !result->data && !result->bytes && (result->status == PIER_OK) == result->end;
+    return !result->data && !result->bytes && !result->from.family && (result->status == PIER_OK) == result->end;
   if (result->status != PIER_OK || result->system_code || result->end || !result->data)
     return false;
   return self->datagrams || support__filled(result->data, result->bytes, self->pattern + atomic_load(&self->bytes));

@@ -1,6 +1,6 @@
 /* Transfers that the system cuts short, interrupts, puts off or refuses. */
-#include "chunks.h"
 #include "fault.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -430,73 +430,6 @@ static void a_reset_message_pipe_gives_what_is_there(void **state) {
   support__close(loop);
 }
 
-/* The call that serves several receives fails before it has anything: the next in line is told, or the call is made again, and the others
- * get what is theirs. */
-static void a_call_for_several_datagrams_fails(void **state) {
-  (void)state;
-  enum { RECEIVES = 4 };
-  pier_loop *loop = support__open();
-  const int codes[] = {ECONNREFUSED, EINTR};
-  for (unsigned c = 0; c < sizeof codes / sizeof codes[0]; c++) {
-    pier_handle ends[2];
-    char got[RECEIVES], byte;
-    support_outcome *received[RECEIVES];
-    unsigned refused = codes[c] == ECONNREFUSED ? 1 : RECEIVES;
-    streams__pair(loop, STREAMS_UDP, ends);
-    for (int i = 0; i < RECEIVES; i++) {
-      received[i] = support__outcome();
-      assert_true(pier_receive_from(ends[0], &got[i], 1, PIER_NO_DEADLINE, support__take, received[i]) != 0);
-    }
-    fault__clear();
-    fault__fail(FAULT_RECEIVE, 1, 1, codes[c]);
-    for (byte = 0; byte < RECEIVES; byte++)
-      assert_status(pier_sync_write(pier_handle_native(ends[1]), &byte, 1, PIER_SECOND, NULL), PIER_OK);
-    byte = 0;
-    for (unsigned i = 0; i < RECEIVES; i++) {
-      await_status(loop, received[i], i == refused ? PIER_ECONNREFUSED : PIER_OK);
-      if (i != refused)
-        assert_int_equal(got[i], byte++);
-    }
-    assert_int_equal(fault__struck(), 1);
-    fault__clear();
-    streams__close_pair(loop, ends);
-  }
-  support__close(loop);
-}
-
-/* What a router said of a datagram that was too long for it is told to who reads. It is no message that was cut. */
-static void a_routers_answer_is_an_error(void **state) {
-  (void)state;
-  pier_loop *loop = support__open();
-  pier_handle ends[2];
-  for (unsigned count = 0; count < 3; count++) { /* one that keeps reading, one read, and several that are served with one call */
-    support_outcome *received[2];
-    chunks *reader = chunks__new(0);
-    unsigned char got[2];
-    streams__pair(loop, STREAMS_UDP, ends);
-    if (count == 0)
-      chunks__read(reader, ends[0], PIER_NO_DEADLINE);
-    for (unsigned i = 0; i < count; i++) {
-      received[i] = support__outcome();
-      assert_true(pier_read(ends[0], &got[i], 1, PIER_NO_DEADLINE, support__take, received[i]) != 0);
-    }
-    fault__clear();
-    fault__fail(FAULT_RECEIVE, 0, 1, EMSGSIZE);
-    for (unsigned i = 0; i < 2; i++)
-      assert_status(pier_sync_write(pier_handle_native(ends[1]), "x", 1, PIER_SECOND, NULL), PIER_OK);
-    if (count == 0)
-      await_last(loop, reader, PIER_EMSGSIZE);
-    for (unsigned i = 0; i < count; i++) {
-      await_status(loop, received[i], i == 0 ? PIER_EMSGSIZE : PIER_OK);
-      assert_int_equal(received[i]->got.bytes, i);
-    }
-    assert_int_equal(fault__struck(), 1);
-    fault__clear();
-    streams__close_pair(loop, ends);
-  }
-  support__close(loop);
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       FAULT_TEST(short_writes_go_on_until_all_is_written),
@@ -515,8 +448,6 @@ int main(int argc, char **argv) {
       FAULT_TEST(a_write_that_breaks_off_says_how_far_it_came),
       FAULT_TEST(a_reset_is_a_pipes_end_and_a_connections_error),
       FAULT_TEST(a_reset_message_pipe_gives_what_is_there),
-      FAULT_TEST(a_call_for_several_datagrams_fails),
-      FAULT_TEST(a_routers_answer_is_an_error),
   };
   return support__main(argc, argv, "fault_transfer", tests, sizeof tests / sizeof tests[0]);
 }

@@ -81,6 +81,10 @@ void calls__receive(void);
 void calls__send(void);
 void calls__set_datagrams(void);
 
+/* calls_multishot.c */
+void calls__keep_reading(void);
+void calls__try(void);
+
 /* calls_fuzz.c: one command. */
 void calls__step(void);
 

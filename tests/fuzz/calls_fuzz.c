@@ -386,8 +386,10 @@ void calls__step(void) {
   case 6: calls__open_file(); break;
   case 7: calls__open_file_later(); break;
   case 8: calls__open_registered(); break;
-  case 9: case 10: move(true); break;
-  case 11: case 12: move(false); break;
+  case 9: move(true); break;
+  case 10: calls__keep_reading(); break;
+  case 11: move(false); break;
+  case 12: calls__try(); break;
   case 13: move_at(true); break;
   case 14: move_at(false); break;
   case 15: move_parts(true); break;
