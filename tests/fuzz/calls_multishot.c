@@ -1,17 +1,15 @@
 /* What keeps reading, and what writes without an operation. */
 #include "calls.h"
 
-/* Bytes that are not there anger the sanitizer. */
-static unsigned sum(const unsigned char *bytes, size_t length) {
-  unsigned all = 0;
+/* The sanitizer says so if they are not all there. */
+static void touch(const unsigned char *bytes, size_t length) {
+  volatile unsigned all = 0;
   for (size_t i = 0; i < length; i++)
-    all += bytes[i];
-  return all;
+    all = all + bytes[i];
 }
 
 static void on_chunk(const pier_result *result) {
   struct submit *submit = result->context;
-  static _Atomic unsigned all;
 
   if (!result->more) {
     FUZZ_CHECK(!result->data && !result->bytes);
@@ -22,7 +20,7 @@ static void on_chunk(const pier_result *result) {
   FUZZ_CHECK(atomic_load(&submit->calls) == 0);
   FUZZ_CHECK(result->status == PIER_OK && result->data && !result->end && !result->opened);
   FUZZ_CHECK(world.pooled || result->operation == atomic_load(&submit->id));
-  all += sum(result->data, result->bytes);
+  touch(result->data, result->bytes);
   if (submit->acts && !atomic_load(&world.ending)) {
     calls__inside++;
     calls__step();
