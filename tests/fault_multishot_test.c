@@ -25,7 +25,8 @@ static void no_memory_for_its_buffer(void **state) {
       reader = chunks__new(0);
       operation = chunks__read(reader, ends[0], PIER_NO_DEADLINE);
     }
-    assert_int_equal(support__windows ? 0 : fault__made(FAULT_MEMORY), 0);
+    if (!support__windows && streams__has_end((streams_sort)sort)) /* datagrams are received several at a time, if there is memory for that */
+      assert_int_equal(fault__made(FAULT_MEMORY), 0);
     fault__clear();
     chunks__write(loop, ends[1], 100, 0);
     chunks__await_bytes(loop, reader, 100);

@@ -68,17 +68,18 @@ static void take_last(slot *self, const pier_result *result) {
   atomic_fetch_add(&self->home->ended, 1);
 }
 
-/* A flag is enough to see an overlap: closes of the handle have it too. */
+/* A reader that came after the close is refused, which is told on no strand: it may be beside the others. */
 static void take_read(const pier_result *result) {
   slot *self = result->context;
-  bool more = result->more;
-  if (atomic_exchange(&self->inside, true))
+  bool more = result->more, apart = result->status == PIER_ECLOSED;
+  if (!apart && atomic_exchange(&self->inside, true))
     atomic_fetch_add(&self->home->overlaps, 1);
   if (more)
     take_chunk(self, result);
   else
     take_last(self, result);
-  atomic_store(&self->inside, false);
+  if (!apart)
+    atomic_store(&self->inside, false);
   if (!more)
     atomic_fetch_sub(&self->readers, 1);
   support__signal();
