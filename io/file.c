@@ -5,7 +5,7 @@
   (PIER_OPEN_READ | PIER_OPEN_WRITE | PIER_OPEN_APPEND | PIER_OPEN_CREATE | PIER_OPEN_EXCLUSIVE | PIER_OPEN_TRUNCATE | PIER_OPEN_DIRECT | \
    PIER_OPEN_THROUGH)
 
-static bool file__flags_fit(unsigned flags) {
+bool file__flags_fit(unsigned flags) {
   bool writes = flags & (PIER_OPEN_WRITE | PIER_OPEN_APPEND);
   if (flags & ~(unsigned)FILE_FLAGS_ALL || !(writes || (flags & PIER_OPEN_READ)))
     return false;
@@ -22,16 +22,10 @@ int pier_file_open_sync(pier_loop *loop, const char *path, unsigned flags, pier_
   return file__open(loop__poller(loop), path, flags, handle);
 }
 
-static int file__open_work(struct op *op) {
-  const char *path = (const char *)op->as.work.argument[0];
-  return pier_file_open_sync(op->as.work.poller->loop, path, (unsigned)op->as.work.argument[1], &op->as.work.opened);
-}
-
 pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns, pier_callback callback, void *context) {
   if (!loop)
     return 0;
-  struct work_plan plan = {.run = file__open_work, .argument = {(uintptr_t)path, flags}};
-  return work__start(loop, &plan, deadline_ns, callback, context);
+  return file__start_open(loop, path, flags, deadline_ns, callback, context);
 }
 
 /* ---- Calls on an open file. It is held while they run: pier_close() waits for them. ---- */

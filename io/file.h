@@ -4,8 +4,16 @@
 
 #include "pier_file.h"
 
+#include <stdbool.h>
+
 struct handle;
 struct poller;
+
+/* Whether the flags go together. */
+bool file__flags_fit(unsigned flags);
+
+/* The operation; whatever is wrong with its arguments comes with the callback. */
+pier_operation file__start_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns, pier_callback callback, void *context);
 
 int file__open(struct poller *poller, const char *path, unsigned flags, pier_handle *opened);
 int file__size(const struct handle *handle, uint64_t *size_bytes);

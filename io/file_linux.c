@@ -1,5 +1,7 @@
 #include "file.h"
 #include "at_once.h"
+#include "loop.h"
+#include "opening.h"
 #include "port.h"
 #include "socket.h"
 #include "text.h"
@@ -9,8 +11,6 @@
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define FILE_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH) /* less the process's umask */
 
 static int file__native_flags(unsigned flags) {
   bool writes = flags & (PIER_OPEN_WRITE | PIER_OPEN_APPEND);
@@ -30,29 +30,59 @@ static int file__native_flags(unsigned flags) {
   return native | O_CLOEXEC;
 }
 
+static unsigned file__marks(unsigned flags) { return flags & PIER_OPEN_APPEND ? HANDLE_APPENDS : 0u; }
+
 int file__open(struct poller *poller, const char *path, unsigned flags, pier_handle *opened) {
   struct handle *handle = NULL;
-  struct stat about;
   int status = text__check(path, PATH_MAX);
   if (status != PIER_OK)
     return status;
   int descriptor, native = file__native_flags(flags);
   do
-    descriptor = open(path, native, FILE_MODE);
+    descriptor = open(path, native, OPENING_MODE);
   while (descriptor < 0 && errno == EINTR);
   if (descriptor < 0)
     return socket__last();
-  /* A directory can be opened for reading here, and is no file for that. */
-  if (fstat(descriptor, &about) == 0 && S_ISDIR(about.st_mode)) {
+  if (opening__is_folder(descriptor, native)) {
     close(descriptor);
     return PIER_EISDIR;
   }
-  status = port__adopt(poller, descriptor, PIER_KIND_FILE, flags & PIER_OPEN_APPEND ? HANDLE_APPENDS : 0u, PIER_FAMILY_NONE, &handle);
+  status = port__adopt(poller, descriptor, PIER_KIND_FILE, file__marks(flags), PIER_FAMILY_NONE, &handle);
   if (status != PIER_OK)
     return status;
   at_once__opened(handle, native);
   *opened = handle__open(handle);
   return PIER_OK;
+}
+
+/* What is to be opened, if that can be begun: null, and the status. */
+static struct handle *file__reserve(struct poller *poller, const char *path, unsigned flags, int *status) {
+  *status = file__flags_fit(flags) ? text__check(path, PATH_MAX) : PIER_EINVAL;
+  if (*status != PIER_OK)
+    return NULL;
+  struct handle *handle = port__reserve(poller, PIER_KIND_FILE, file__marks(flags), PIER_FAMILY_NONE);
+  if (!handle)
+    *status = PIER_ENOMEM;
+  return handle;
+}
+
+/* The operation is one of the handle that is to be: as with a connection, nobody knows that before it is open. */
+pier_operation file__start_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns, pier_callback callback, void *context) {
+  struct poller *poller = loop__poller(loop);
+  int status;
+  struct op *op = op__acquire(poller, OP_OPEN, callback, context);
+  if (!op)
+    return 0;
+  struct handle *handle = file__reserve(poller, path, flags, &status);
+  if (!handle) {
+    pier_operation id = op__id(poller, op);
+    op__refuse(poller, op, 0, status);
+    return id;
+  }
+  handle__open_with(handle);
+  op__bind(op, handle);
+  op->as.open = (struct op_open){.path = path, .flags = file__native_flags(flags)};
+  return loop__launch(loop, op, deadline_ns);
 }
 
 int file__size(const struct handle *handle, uint64_t *size_bytes) {

@@ -1,5 +1,6 @@
 #include "file.h"
 #include "iocp.h"
+#include "loop.h"
 #include "text.h"
 
 static DWORD file__access(unsigned flags) {
@@ -57,6 +58,17 @@ int file__open(struct poller *poller, const char *utf8, unsigned flags, pier_han
     handle->slot.flags |= HANDLE_APPENDS;
   *opened = handle__open(handle);
   return PIER_OK;
+}
+
+static int file__open_work(struct op *op) {
+  const char *path = (const char *)op->as.work.argument[0];
+  return pier_file_open_sync(op->as.work.poller->loop, path, (unsigned)op->as.work.argument[1], &op->as.work.opened);
+}
+
+/* The system has no asynchronous form of this. */
+pier_operation file__start_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns, pier_callback callback, void *context) {
+  struct work_plan plan = {.run = file__open_work, .argument = {(uintptr_t)path, flags}};
+  return work__start(loop, &plan, deadline_ns, callback, context);
 }
 
 int file__size(const struct handle *handle, uint64_t *size_bytes) {

@@ -125,6 +125,7 @@ int io__admit(struct op *op) {
     return PIER_OK;
   case OP_CONNECT:
   case OP_PIPE_ACCEPT:
+  case OP_OPEN:
   case OP_FOREIGN:
     break; /* not on a registered handle */
   }

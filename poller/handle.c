@@ -34,6 +34,11 @@ pier_handle handle__open(struct handle *handle) {
   return id;
 }
 
+void handle__open_with(struct handle *handle) {
+  uint64_t word = atomic_load_explicit(&handle->slot.word, memory_order_relaxed);
+  atomic_store_explicit(&handle->slot.word, word + HANDLE_LIVE + HANDLE_FLIGHT, memory_order_release);
+}
+
 int handle__stale(uint64_t word, pier_handle id) {
   int32_t age = (int32_t)(slot__generation(word) - id__generation(id));
   return age > 0 ? PIER_ECLOSED : PIER_EBADF;

@@ -85,6 +85,9 @@ struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t 
 /* Makes the id valid. */
 pier_handle handle__open(struct handle *handle);
 
+/* The same with an operation on it: the one that opens it, before anybody knows of it. */
+void handle__open_with(struct handle *handle);
+
 /* Counts an operation in: PIER_OK and the handle; PIER_ECLOSED for one that is closed or closing, PIER_EBADF for an id that
    never was one of this poller's. While the handle is being moved it waits for that. */
 int handle__enter(struct poller *poller, pier_handle id, struct handle **handle);

@@ -149,6 +149,7 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
     return iocp__shutdown(op, piece);
   case OP_IOCTL:
     return iocp__ioctl(op, piece);
+  case OP_OPEN: /* is work here */
   case OP_WORK:
   case OP_FOREIGN:
     break; /* never launched */

@@ -24,6 +24,7 @@ enum op_code {
   OP_ACCEPT,
   OP_CONNECT,
   OP_PIPE_ACCEPT,
+  OP_OPEN,
   OP_SHUTDOWN,
   OP_IOCTL,
   OP_WORK,
@@ -93,6 +94,13 @@ struct op_connect {
   uint8_t system_address[32]; /* the same as the system wants it, where it is read after the call */
 };
 
+/* A file, where the system opens it by itself, or a worker does for it. */
+struct op_open {
+  const char *path;
+  int32_t flags; /* the system's */
+  int32_t descriptor;
+};
+
 struct op_ioctl {
   const void *input;
   void *output;
@@ -128,6 +136,7 @@ struct op {
     struct op_accept accept;
     struct op_pipe_accept pipe_accept;
     struct op_connect connect;
+    struct op_open open;
     struct op_ioctl ioctl;
     struct op_work work;
     struct op_foreign foreign;

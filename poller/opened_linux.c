@@ -1,4 +1,5 @@
 /* Handles for what Pier itself has opened: accepted, connected, paired. */
+#include "opening.h"
 #include "port.h"
 #include "socket.h"
 
@@ -6,27 +7,32 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+struct handle *port__reserve(struct poller *poller, pier_kind kind, unsigned flags, uint8_t family) {
+  struct handle *handle = handle__acquire(poller, kind, PIER_NATIVE_NONE);
+  if (!handle)
+    return NULL;
+  handle->slot.flags = (uint8_t)(HANDLE_OURS | flags);
+  handle->slot.detail = family;
+  bool blocks = kind == PIER_KIND_FILE && poller->backend->blocking_files;
+  atomic_store_explicit(&handle->state, blocks ? PIER_STATE_BLOCKING : PIER_STATE_ASSOCIATED, memory_order_release);
+  return handle;
+}
+
 int port__adopt(struct poller *poller, int descriptor, pier_kind kind, unsigned flags, uint8_t family, struct handle **adopted) {
-  struct handle *handle = handle__acquire(poller, kind, (uintptr_t)descriptor);
+  struct handle *handle = port__reserve(poller, kind, flags, family);
   if (!handle) {
     close(descriptor);
     return PIER_ENOMEM;
   }
-  handle->slot.flags = (uint8_t)(HANDLE_OURS | flags);
-  handle->slot.detail = family;
+  handle->native = (uintptr_t)descriptor;
+  handle->watched = descriptor;
   if (kind == PIER_KIND_TCP || kind == PIER_KIND_PIPE || kind == PIER_KIND_UDP)
     handle->slot.flags |= HANDLE_ORDERED;
-  if (kind == PIER_KIND_FILE && poller->backend->blocking_files) {
-    atomic_store_explicit(&handle->state, PIER_STATE_BLOCKING, memory_order_release);
-    *adopted = handle;
-    return PIER_OK;
-  }
-  int status = port__associate(handle);
+  int status = handle__standing(handle) == PIER_STATE_BLOCKING ? PIER_OK : port__associate(handle);
   if (status != PIER_OK) {
     handle__discard(handle);
     return status;
   }
-  atomic_store_explicit(&handle->state, PIER_STATE_ASSOCIATED, memory_order_release);
   *adopted = handle;
   return PIER_OK;
 }
@@ -56,6 +62,10 @@ int port__opened(struct op *op, pier_handle *opened) {
     return pipe__opened(op, opened);
   if (op->slot.kind == OP_ACCEPT)
     return opened__by_accept(op, opened);
+  if (op->slot.kind == OP_OPEN) {
+    *opened = opening__finish(op);
+    return PIER_OK;
+  }
   if (!(op->handle->slot.flags & HANDLE_DELAYS))
     opened__no_delay((int)op->handle->native);
   *opened = handle__id(op->handle);
@@ -69,6 +79,7 @@ void port__abandon(struct op *op) {
       close((int)op->as.accept.socket);
     break;
   case OP_CONNECT:
+  case OP_OPEN:
     handle__discard(op->handle);
     break;
   case OP_PIPE_ACCEPT:

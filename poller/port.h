@@ -101,6 +101,9 @@ static inline bool port__has_due(const struct poller *poller) { return port__is_
 /* A handle for a descriptor that Pier opened; takes the descriptor, also when it fails. `flags` beside HANDLE_OURS. */
 int port__adopt(struct poller *poller, int descriptor, pier_kind kind, unsigned flags, uint8_t family, struct handle **adopted);
 
+/* The same for what is to be opened by an operation: null for want of a slot. It is where it will stand, without a descriptor yet. */
+struct handle *port__reserve(struct poller *poller, pier_kind kind, unsigned flags, uint8_t family);
+
 /* poller/pipe_linux.c */
 int pipe__begin_accept(struct op *op);
 int pipe__opened(struct op *op, pier_handle *opened);

@@ -1,5 +1,6 @@
 /* The seam on Linux: what both backends answer alike, and the way to the one that the loop has. */
 #include "at_once.h"
+#include "opening.h"
 #include "port.h"
 #include "transfer.h"
 
@@ -73,6 +74,7 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
   case OP_WRITE:
   case OP_ACCEPT:
   case OP_CONNECT:
+  case OP_OPEN:
   case OP_WORK:
   case OP_FOREIGN:
     break;
@@ -80,8 +82,16 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
   return poller->backend->submit(op, piece);
 }
 
-bool port__at_once(struct op *op, struct piece *piece) { return at_once__move(op, false, piece); }
-void port__block(struct op *op, struct piece *piece) { transfer__block(op, piece); }
+bool port__at_once(struct op *op, struct piece *piece) {
+  return op->slot.kind == OP_OPEN ? opening__at_once(op, piece) : at_once__move(op, false, piece);
+}
+
+void port__block(struct op *op, struct piece *piece) {
+  if (op->slot.kind == OP_OPEN)
+    opening__block(op, piece);
+  else
+    transfer__block(op, piece);
+}
 
 /* What a worker is in cannot be broken off: a disk answers soon, and the rest has readiness and is not with workers. */
 void port__interrupt(struct op *op, struct thread *thread) {
@@ -98,6 +108,8 @@ void port__cancel(struct op *op) {
 }
 
 bool port__cancel_all(struct handle *handle) {
+  if (handle->native == PIER_NATIVE_NONE)
+    return true; /* it is being opened, and nobody knows it but who does that */
   if (atomic_load_explicit(&handle->state, memory_order_acquire) == PIER_STATE_BLOCKING)
     return false;
   return handle->poller->backend->cancel_all(handle);

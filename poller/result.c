@@ -39,7 +39,7 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
   result->system_code = refused ? 0 : op->ready.code;
   result->bytes = op->bytes;
   result->end = op__is(op, OP_END);
-  if (op->handle && op->slot.kind != OP_CONNECT) /* nobody has seen that one's handle yet */
+  if (op->handle && op->slot.kind != OP_CONNECT && op->slot.kind != OP_OPEN) /* nobody has seen that one's handle yet */
     result->handle = handle__id(op->handle);
   else if (!op->handle && refused && op->slot.kind != OP_WORK)
     result->handle = op->as.refused;
@@ -57,6 +57,7 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
   case OP_ACCEPT:
   case OP_CONNECT:
   case OP_PIPE_ACCEPT:
+  case OP_OPEN:
     if (result->status == PIER_OK)
       result->status = port__opened(op, &result->opened);
     else

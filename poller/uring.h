@@ -40,6 +40,9 @@ struct uring {
   struct uring_ring rings[];
 };
 
+/* ERESTARTSYS, which has no name outside the kernel, and which a call brings that was interrupted in one of its threads. */
+#define URING_RESTART 512
+
 /* The words in op->system. */
 enum { URING_PHASE = 1, URING_LINK = 2, URING_HANDED = 3 };
 /* What the kernel has of an operation: its call, or a poll after which the call is made. */

@@ -1,5 +1,6 @@
 /* Calls that are made inside the submit: a plain call costs less than a submission and a completion, as long as it does not wait. */
 #include "at_once.h"
+#include "opening.h"
 #include "transfer.h"
 #include "uring.h"
 
@@ -39,5 +40,7 @@ void uring__received(struct op *op, int32_t result, uint32_t flags) {
 
 bool uring__try_file(struct op *op, bool inside) {
   struct piece piece;
-  return at_once__move(op, inside, &piece) && !op__progress(op, &piece);
+  /* Openings go to the kernel together, but not if another thread would have to be woken for that. */
+  bool made = op->slot.kind == OP_OPEN ? !inside && opening__at_once(op, &piece) : at_once__move(op, inside, &piece);
+  return made && !op__progress(op, &piece);
 }

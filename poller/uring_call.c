@@ -1,8 +1,10 @@
 /* The calls, as io_uring wants them. */
+#include "opening.h"
 #include "socket.h"
 #include "transfer.h"
 #include "uring.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -85,6 +87,9 @@ void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *heade
     return;
   case OP_CONNECT:
     uring__fill_connect(entry, op);
+    return;
+  case OP_OPEN:
+    io_uring_prep_openat(entry, AT_FDCWD, op->as.open.path, op->as.open.flags, OPENING_MODE);
     return;
   case OP_SHUTDOWN:
   case OP_IOCTL:

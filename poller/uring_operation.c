@@ -2,6 +2,7 @@
    keeps no order among several. Files have as many as there are. */
 #include "datagram.h"
 #include "gather.h"
+#include "opening.h"
 #include "transfer.h"
 #include "uring.h"
 
@@ -150,16 +151,18 @@ static bool uring__outcome(struct op *op, int32_t result, struct piece *piece) {
     op->system[URING_PHASE] = URING_CALL;
     return false;
   }
-  if (result == -EAGAIN && !polled) {
+  if (result == -EAGAIN && !polled && op->slot.kind != OP_OPEN) {
     op->system[URING_PHASE] = URING_POLL; /* its owner has it non-blocking, and the kernel takes that for an order */
     return false;
   }
-  if (result == -EINTR)
-    return false;
+  if (result == -EINTR || result == -URING_RESTART)
+    return false; /* asked again, and refused if that was for a cancel */
   if (result >= 0 && op->slot.kind == OP_ACCEPT)
     op->as.accept.socket = (uintptr_t)result;
   else if (result >= 0 && op->slot.kind == OP_PIPE_ACCEPT)
     op->as.pipe_accept.socket = (uintptr_t)result;
+  else if (op->slot.kind == OP_OPEN)
+    opening__took(op, result, piece);
   else if (op->slot.kind == OP_READ || op->slot.kind == OP_WRITE)
     transfer__read(op, result, op__piece(op).bytes, piece);
   else

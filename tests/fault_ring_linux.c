@@ -82,6 +82,8 @@ static fault_call fault__entry_call(const struct io_uring_sqe *entry) {
     return FAULT_ACCEPT;
   case IORING_OP_CONNECT:
     return FAULT_CONNECT;
+  case IORING_OP_OPENAT:
+    return FAULT_OPEN;
   default:
     return FAULT_CALLS;
   }
@@ -110,7 +112,7 @@ static void fault__judge(fault_ring *known, struct io_uring_sqe *entry) {
     assert_true(known->failed_count < FAILED_MAX);
     known->failed[known->failed_count].id = id;
     known->failed[known->failed_count++].result = -code;
-  } else if (room != SIZE_MAX && call != FAULT_ACCEPT && call != FAULT_CONNECT) {
+  } else if (room != SIZE_MAX && call != FAULT_ACCEPT && call != FAULT_CONNECT && call != FAULT_OPEN) {
     fault__shorten(entry, room);
   }
 }

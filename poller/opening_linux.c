@@ -1,0 +1,85 @@
+#include "opening.h"
+#include "at_once.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+bool opening__is_folder(int descriptor, int flags) {
+  int ahead;
+  struct stat about;
+  if ((flags & O_ACCMODE) != O_RDONLY)
+    return false; /* the system has refused it */
+  /* What a file answers and a directory does not: cheaper than all that fstat() gathers. */
+  if (ioctl(descriptor, FIONREAD, &ahead) == 0)
+    return false;
+  return fstat(descriptor, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+void opening__took(struct op *op, int64_t result, struct piece *piece) {
+  *piece = (struct piece){result < 0 ? (uint32_t)-result : 0, 0};
+  if (result < 0)
+    return;
+  if (opening__is_folder((int)result, op->as.open.flags)) {
+    close((int)result);
+    piece->code = EISDIR;
+    return;
+  }
+  op->as.open.descriptor = (int32_t)result;
+}
+
+pier_handle opening__finish(struct op *op) {
+  struct handle *handle = op->handle;
+  handle->native = (uintptr_t)op->as.open.descriptor;
+  handle->watched = op->as.open.descriptor;
+  at_once__opened(handle, op->as.open.flags);
+  return handle__id(handle);
+}
+
+/* ---- Calls ---- */
+
+/* Whether a worker's call would say the same. It may be that a sandbox forbids this one, that the system is too old for it (before Linux
+   5.12), or that the file has to be asked for. */
+static bool opening__is_final(int code) {
+  return code != EAGAIN && code != EINTR && code != ENOSYS && code != EPERM && code != EINVAL && code != E2BIG;
+}
+
+static int opening__try(const struct op *op) {
+  static _Atomic bool unknown; /* before Linux 5.6 */
+  /* Not to wait for a fifo's other end, or for a device. */
+  struct open_how how = {.flags = (uint64_t)(unsigned)(op->as.open.flags | O_NONBLOCK), .resolve = RESOLVE_CACHED};
+  errno = ENOSYS;
+  if (atomic_load_explicit(&unknown, memory_order_relaxed))
+    return -1;
+  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
+  int descriptor = (int)syscall(SYS_openat2, AT_FDCWD, op->as.open.path, &how, sizeof how);
+  if (descriptor < 0 && errno == ENOSYS)
+    atomic_store_explicit(&unknown, true, memory_order_relaxed);
+  return descriptor;
+}
+
+bool opening__at_once(struct op *op, struct piece *piece) {
+  int flags = op->as.open.flags;
+  if (flags & (O_CREAT | O_TRUNC))
+    return false;
+  int descriptor = opening__try(op);
+  if (descriptor < 0 && !opening__is_final(errno))
+    return false;
+  if (descriptor >= 0)
+    fcntl(descriptor, F_SETFL, flags); /* nobody has asked for it to stay so */
+  opening__took(op, descriptor < 0 ? -errno : descriptor, piece);
+  return true;
+}
+
+void opening__block(struct op *op, struct piece *piece) {
+  int descriptor;
+  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
+  do
+    descriptor = open(op->as.open.path, op->as.open.flags, OPENING_MODE);
+  while (descriptor < 0 && errno == EINTR);
+  opening__took(op, descriptor < 0 ? -errno : descriptor, piece);
+}
