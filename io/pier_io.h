@@ -31,7 +31,8 @@ PIER_API pier_operation pier_read(pier_handle handle, void *buffer, size_t lengt
 /** Keeps reading: the callback comes for each chunk of a stream or byte pipe, and for each datagram, with `data`, `bytes` and `more` set
  *  (and `from`, for a datagram). Its last time is without `more` and without bytes: #PIER_OK and `end` at the end of the stream, #PIER_ECANCELED
  *  (pier_cancel() is how to stop it, also from inside the callback), #PIER_ETIMEDOUT at its deadline, which chunks do not put off,
- *  #PIER_ECLOSED, or what the system reports. What no callback was given is still in the stream. The bytes lie in a buffer of the loop's
+ *  #PIER_ECLOSED, or what the system reports. What no callback was given is still in the stream; of datagrams that were taken
+ *  together a few may still come after the cancel. The bytes lie in a buffer of the loop's
  *  until the callback returns; copy what you keep, and answer from there with pier_try_write() if you like.
  *
  *  Other reads of the handle wait until it has ended, in their order. On Windows only those of a handle that is not on Pier's port do:

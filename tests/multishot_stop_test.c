@@ -69,6 +69,45 @@ static void b31_it_is_cancelled_inside_its_callback(void **state) {
   on_sorts(check_cancel_inside);
 }
 
+enum { TOGETHER = 6 };
+
+static void note_in_order(chunks *self, const pier_result *result) {
+  int *status = self->context;
+  if (result->bytes != atomic_load(&self->calls))
+    atomic_fetch_add(&self->wrong, 1);
+  if (atomic_load(&self->calls) == 1)
+    *status = pier_cancel(result->operation);
+}
+
+/* Datagrams that were there together: whether the system has given one or all by then, each goes to the one who is cancelled or to who
+ * reads next, in their order. */
+static void b31_no_datagram_is_lost_to_a_cancel(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_handle ends[2];
+  chunks *reader = chunks__new(0);
+  unsigned char *bytes = support__alloc(TOGETHER + 1);
+  int *status = support__alloc(sizeof *status);
+  *status = 1;
+  streams__pair(loop, STREAMS_UDP, ends);
+  for (unsigned i = 1; i <= TOGETHER; i++)
+    chunks__write(loop, ends[1], i, 0);
+  reader->datagrams = true;
+  reader->then = note_in_order;
+  reader->context = status;
+  chunks__read(reader, ends[0], PIER_NO_DEADLINE);
+  await_last(loop, reader, PIER_ECANCELED);
+  assert_status(*status, PIER_OK);
+  for (unsigned i = atomic_load(&reader->calls) + 1; i <= TOGETHER; i++) {
+    support_outcome *read = support__outcome();
+    assert_true(pier_read(ends[0], bytes, TOGETHER, PIER_NO_DEADLINE, support__take, read) != 0);
+    await_status(loop, read, PIER_OK);
+    assert_int_equal(read->got.bytes, i);
+  }
+  streams__close_pair(loop, ends);
+  support__close(loop);
+}
+
 typedef struct canceller {
   chunks *reader;
   support_event *in, *out;
@@ -346,6 +385,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       STOP_TEST(b31_it_is_cancelled_before_anything_came),
       STOP_TEST(b31_it_is_cancelled_inside_its_callback),
+      STOP_TEST(b31_no_datagram_is_lost_to_a_cancel),
       STOP_TEST(b31_it_is_cancelled_while_its_callback_runs),
       STOP_TEST(b33_its_deadline_is_for_all_of_it),
       STOP_TEST(b34_a_close_ends_it_and_is_told_after_it),
