@@ -1,58 +1,93 @@
 #include "posts.h"
-#include "hook.h"
 #include "pier_error.h"
 #include <stdlib.h>
 
+/* Segments are allocated so many at a time: the first at open, for a loop that is never a thousand posts behind. */
+#define BLOCK_SEGMENTS_MIN 4u
+#define BLOCK_SEGMENTS_MAX 64u
+
 /* Opens a segment for claims. What is written before is seen by all who claim there, for their additions continue the release. */
-static void segment__open(struct posts_segment *segment, uint64_t base) {
+static void segment__open(struct posts_segment *segment, uint64_t base, uint64_t claims) {
   segment->base = base;
   segment->next = NULL;
-  atomic_store_explicit(&segment->claimed, 0, memory_order_release);
+  atomic_store_explicit(&segment->claims, claims, memory_order_release);
+}
+
+/* Behind those that have come back since one was fetched. So what a flood has filled is filled again in the order of the addresses,
+   in which the processor fetches ahead; and where the queue is short, what was used last is used next. */
+static void posts__put_aside(struct posts *posts, struct posts_segment *segment) {
+  segment->next = *posts->back;
+  *posts->back = segment;
+  posts->back = &segment->next;
+}
+
+/* One more block of segments, as many as there are but not too many; they lie side by side, and are used in that order. */
+static bool posts__extend(struct posts *posts) {
+  uint32_t more = posts->segments < BLOCK_SEGMENTS_MIN ? BLOCK_SEGMENTS_MIN : posts->segments;
+  if (more > BLOCK_SEGMENTS_MAX)
+    more = BLOCK_SEGMENTS_MAX;
+  struct posts_segment *block = calloc(more, sizeof *block);
+  if (!block)
+    return false;
+  block->block = posts->blocks;
+  posts->blocks = block;
+  posts->segments += more;
+  for (uint32_t i = 0; i < more; i++)
+    posts__put_aside(posts, &block[i]);
+  return true;
+}
+
+/* Null for want of memory. */
+static struct posts_segment *posts__fetch(struct posts *posts) {
+  if (!posts->aside && !posts__extend(posts))
+    return NULL;
+  struct posts_segment *segment = posts->aside;
+  posts->aside = segment->next;
+  posts->back = &posts->aside;
+  return segment;
 }
 
 int posts__open(struct posts *posts) {
-  struct posts_segment *segment = calloc(1, sizeof *segment);
+  posts->blocks = posts->aside = NULL;
+  posts->back = &posts->aside;
+  posts->segments = 0;
+  struct posts_segment *segment = posts__fetch(posts);
   if (!segment)
     return PIER_ENOMEM;
-  atomic_init(&segment->places[0].word, POST_AWAITED);
-  segment__open(segment, 1);
+  segment__open(segment, 1, CLAIMS_AWAITED(0));
   atomic_init(&posts->last, segment);
   atomic_init(&posts->taken, 0);
   mutex__init(&posts->lock);
   posts->ready.kind = READY_POSTS;
   posts->first = segment;
   posts->place = 0;
-  posts->spare = NULL;
+  posts->looks = 0;
   return PIER_OK;
 }
 
-static void segments__free(struct posts_segment *segment) {
-  while (segment) {
-    struct posts_segment *next = segment->next;
-    free(segment);
-    segment = next;
-  }
-}
-
 void posts__close(struct posts *posts) {
-  segments__free(posts->first);
-  segments__free(posts->spare);
+  while (posts->blocks) {
+    struct posts_segment *block = posts->blocks;
+    posts->blocks = block->block;
+    free(block);
+  }
   mutex__destroy(&posts->lock);
 }
 
-/* Puts a segment behind the last one, if that is full. False for want of memory. */
-static bool posts__grow(struct posts *posts) {
+/* Of its places. */
+static uint32_t segment__claimed(struct posts_segment *segment) {
+  uint32_t distance = (uint32_t)atomic_load_explicit(&segment->claims, memory_order_acquire);
+  return distance < CLAIMS_MAX ? distance / CLAIM : SEGMENT_POSTS;
+}
+
+bool posts__grow(struct posts *posts) {
   mutex__lock(&posts->lock);
   struct posts_segment *last = atomic_load_explicit(&posts->last, memory_order_relaxed);
-  bool room = atomic_load_explicit(&last->claimed, memory_order_relaxed) < SEGMENT_POSTS; /* somebody was here before us */
+  bool room = segment__claimed(last) < SEGMENT_POSTS; /* somebody was here before us */
   if (!room) {
-    struct posts_segment *next = posts->spare;
-    if (next)
-      posts->spare = next->next;
-    else
-      next = calloc(1, sizeof *next);
+    struct posts_segment *next = posts__fetch(posts);
     if (next) {
-      segment__open(next, last->base + SEGMENT_POSTS);
+      segment__open(next, last->base + SEGMENT_POSTS, 0);
       last->next = next;
       atomic_store_explicit(&posts->last, next, memory_order_release);
       room = true;
@@ -62,24 +97,6 @@ static bool posts__grow(struct posts *posts) {
   return room;
 }
 
-uint64_t posts__add(struct posts *posts, pier_callback callback, void *context, bool *awaited) {
-  do {
-    struct posts_segment *segment = atomic_load_explicit(&posts->last, memory_order_acquire);
-    HOOK(post_coming, posts);
-    /* Here the segment may be filled, run through, put aside and opened again. Aside it stays full, so nothing can be claimed;
-       opened it is the last one again, and a claim is as good as any. */
-    uint64_t place = atomic_fetch_add_explicit(&segment->claimed, 1, memory_order_acquire);
-    if (place < SEGMENT_POSTS) {
-      uint64_t number = segment->base + place;
-      segment->places[place].context = context;
-      HOOK(post_claimed, posts);
-      *awaited = atomic_exchange_explicit(&segment->places[place].word, (uintptr_t)callback, memory_order_acq_rel) == POST_AWAITED;
-      return number;
-    }
-  } while (posts__grow(posts));
-  return 0;
-}
-
 bool posts__turn_over(struct posts *posts) {
   mutex__lock(&posts->lock);
   struct posts_segment *done = posts->first;
@@ -87,22 +104,29 @@ bool posts__turn_over(struct posts *posts) {
   posts->place = 0;
   if (next) {
     posts->first = next;
-    done->next = posts->spare;
-    posts->spare = done;
+    posts__put_aside(posts, done);
   } else {
-    atomic_store_explicit(&done->places[0].word, POST_AWAITED, memory_order_relaxed);
-    segment__open(done, done->base + SEGMENT_POSTS); /* from here on the next post may come, and the next runner */
+    segment__open(done, done->base + SEGMENT_POSTS, CLAIMS_AWAITED(0)); /* from here on the next post may come, and the next runner */
   }
   mutex__unlock(&posts->lock);
   return next != NULL;
+}
+
+enum posts_front posts__leave(struct posts *posts) {
+  struct posts_segment *first = posts->first;
+  uint32_t front = posts->place * CLAIM;
+  uint64_t claims = atomic_load_explicit(&first->claims, memory_order_relaxed);
+  /* Released with it: all that the next runner has to know of this one. */
+  bool left = (uint32_t)claims == front &&
+              atomic_compare_exchange_strong_explicit(&first->claims, &claims, CLAIMS_AWAITED(front), memory_order_release, memory_order_relaxed);
+  return left ? POSTS_NONE : POSTS_LATE;
 }
 
 /* Under the lock `last` and its base stay as they are. */
 uint64_t posts__added(struct posts *posts) {
   mutex__lock(&posts->lock);
   struct posts_segment *last = atomic_load_explicit(&posts->last, memory_order_relaxed);
-  uint64_t claimed = atomic_load_explicit(&last->claimed, memory_order_acquire);
-  uint64_t added = last->base - 1 + (claimed < SEGMENT_POSTS ? claimed : SEGMENT_POSTS);
+  uint64_t added = last->base - 1 + segment__claimed(last);
   mutex__unlock(&posts->lock);
   return added;
 }

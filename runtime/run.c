@@ -103,21 +103,44 @@ static void run__operation(pier_loop *loop, struct op *op) {
 /* So many posts in a row, then what is due behind them. */
 #define POSTS_IN_A_ROW 32u
 
+/* Somebody has the place at the front and has not published there. He is a few instructions further, so the posts go behind what
+   else is due, and that many times; if he has lost the processor there the loop has better things to do, and looks again when as
+   much time has gone by as he is late already. */
+#define LATE_LOOKS 64u
+#define LATE_NS (20 * PIER_MICROSECOND)
+#define LATE_DOUBLINGS 9u /* up to 10 ms */
+
+static void run__late(pier_loop *loop) {
+  struct posts *posts = &loop->poller.posts;
+  uint32_t looks = posts->looks++;
+  if (looks >= LATE_LOOKS) {
+    uint32_t doublings = looks - LATE_LOOKS < LATE_DOUBLINGS ? looks - LATE_LOOKS : LATE_DOUBLINGS;
+    if (timers__add_look(&loop->timers, clock__now_ns() + (LATE_NS << doublings)))
+      return;
+  }
+  poller__enqueue(&loop->poller, &posts->ready);
+}
+
 static uint32_t run__posts(pier_loop *loop, uint32_t callbacks_max) {
   struct posts *posts = &loop->poller.posts;
   uint32_t most = callbacks_max < POSTS_IN_A_ROW ? callbacks_max : POSTS_IN_A_ROW;
-  uint32_t ran = 0;
-  while (posts__due(posts)) {
-    if (ran == most) {
-      poller__enqueue(&loop->poller, &posts->ready);
-      break;
+  uint32_t ran = 0, index = loop->poller.index;
+  pier_result result = {.loop = loop, .status = PIER_OK}; /* one for all: of the next post only these two are others */
+  enum posts_front front;
+  while ((front = posts__look(posts)) == POSTS_DUE && ran < most) {
+    struct posts_row row = posts__row(posts, most - ran);
+    struct post post;
+    while (posts__take(posts, &row, &post)) {
+      result.context = post.context;
+      result.operation = posts__id(index, row.taken);
+      post.callback(&result);
     }
-    struct post post = posts__take(posts);
-    pier_result result = {
-        .loop = loop, .context = post.context, .operation = posts__id(loop->poller.index, posts__taken(posts)), .status = PIER_OK};
-    post.callback(&result);
-    ran++;
+    ran += posts__pass(posts, &row);
   }
+  if (front == POSTS_DUE)
+    poller__enqueue(&loop->poller, &posts->ready);
+  else if (front == POSTS_LATE)
+    run__late(loop);
   return ran;
 }
 

@@ -56,6 +56,10 @@ static struct heap_entry entry__of_deadline(uint64_t due_ns, pier_operation oper
   return (struct heap_entry){due_ns, id__generation(operation), HEAP_UNORDERED | id__slot(operation)};
 }
 
+/* One that has the posts looked at: of no operation's slot, and there is at most one. */
+static struct heap_entry entry__of_look(uint64_t due_ns) { return (struct heap_entry){due_ns, 0, HEAP_UNORDERED | ID_SLOT_NONE}; }
+static bool entry__is_look(const struct heap_entry *entry) { return entry->what == (HEAP_UNORDERED | ID_SLOT_NONE); }
+
 static struct timer *entry__timer(struct timers *timers, const struct heap_entry *entry) {
   return (struct timer *)(void *)slab__at(&timers->slab, entry->what);
 }
@@ -67,6 +71,8 @@ static pier_operation entry__operation(const struct timers *timers, const struct
 /* What an entry names has memory behind it, for slabs don't shrink. */
 static bool timers__stands(void *owner, const struct heap_entry *entry) {
   struct timers *timers = owner;
+  if (entry__is_look(entry))
+    return true;
   if (entry->what & HEAP_UNORDERED) {
     struct slot *slot = slab__at(&timers->poller->operations, entry->what & ~HEAP_UNORDERED);
     return slot__generation(atomic_load_explicit(&slot->word, memory_order_relaxed)) == entry->order;
@@ -137,17 +143,23 @@ static uint64_t timers__moment(uint64_t now_ns, uint64_t timeout_ns) {
   return timeout_ns < UINT64_MAX - 1 - now_ns ? now_ns + timeout_ns : UINT64_MAX - 1;
 }
 
-/* ---- Deadlines ---- */
+/* ---- Deadlines, and looks at the posts ---- */
 
-bool timers__add_deadline(struct timers *timers, uint64_t due_ns, pier_operation operation) {
+static bool timers__add_unordered(struct timers *timers, struct heap_entry entry) {
   mutex__lock(&timers->lock);
   bool room = timers__make_room(timers);
-  bool earliest = room && timers__add(timers, entry__of_deadline(due_ns, operation));
+  bool earliest = room && timers__add(timers, entry);
   mutex__unlock(&timers->lock);
   if (earliest)
     poller__tell(timers->poller);
   return room;
 }
+
+bool timers__add_deadline(struct timers *timers, uint64_t due_ns, pier_operation operation) {
+  return timers__add_unordered(timers, entry__of_deadline(due_ns, operation));
+}
+
+bool timers__add_look(struct timers *timers, uint64_t due_ns) { return timers__add_unordered(timers, entry__of_look(due_ns)); }
 
 void timers__forget_deadline(struct timers *timers) {
   mutex__lock(&timers->lock);
@@ -168,6 +180,10 @@ uint64_t timers__due_in_ns(struct timers *timers) {
 
 /* An entry that stood when it came up. */
 static size_t timers__fall_due(struct timers *timers, const struct heap_entry *entry, pier_operation *operation) {
+  if (entry__is_look(entry)) {
+    poller__deliver(timers->poller, NULL, &timers->poller->posts.ready);
+    return 0;
+  }
   if (entry->what & HEAP_UNORDERED) {
     *operation = entry__operation(timers, entry);
     timers->void_entries--; /* the end of the operation will count one, and its entry is gone */

@@ -26,6 +26,9 @@ bool timers__add_deadline(struct timers *timers, uint64_t due_ns, pier_operation
 /* An operation with a deadline has finished: its entry is void. */
 void timers__forget_deadline(struct timers *timers);
 
+/* Has the posts looked at at that moment. False for want of memory. */
+bool timers__add_look(struct timers *timers, uint64_t due_ns);
+
 /* How long until the next one: 0 if it is due, UINT64_MAX if there is none. */
 uint64_t timers__due_in_ns(struct timers *timers);
 

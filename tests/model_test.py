@@ -55,7 +55,8 @@ ALL = [
            "MUTANT_GATE_NO_RECHECK": ["GATED"]}),
     Model("posts", ["posts.[ch]"], r"atomic_(?:store|fetch|exchange|compare_exchange)\w*\(",
           {"posts": []},
-          {"MUTANT_STORE": [], "MUTANT_NO_MARK": [], "MUTANT_OPEN_ASIDE": [], "MUTANT_NOT_AWAITED": []}),
+          {"MUTANT_CLAIM_IN_TWO": [], "MUTANT_LEAVE_IN_TWO": [], "MUTANT_LEAVE_A_LATE_ONE": [], "MUTANT_OPEN_ASIDE": [],
+           "MUTANT_NOT_AWAITED": []}),
 ]
 
 

@@ -4,7 +4,7 @@
 #include "hook.h"
 #include "loop.h"
 
-enum { REPEATS = 1000, SEGMENT = 254 };
+enum { REPEATS = 1000, SEGMENT = 254, BEATS = 12 };
 
 /* Holds the thread that says so at one of the hooks, until it is let go. */
 static struct hold {
@@ -22,11 +22,10 @@ static void hold__here(struct posts *posts) {
     support__yield();
 }
 
-static void hold__begin(struct hooks hooks) {
+static void hold__begin(void) {
   atomic_store(&hold.thread, 0);
   atomic_store(&hold.reached, 0);
   atomic_store(&hold.released, 0);
-  pier_hooks = hooks;
 }
 
 static void hold__reached(void) {
@@ -40,8 +39,11 @@ typedef struct record {
   atomic_uint count;
   atomic_uint awaited; /* which count is waited for */
   atomic_uint overlapping, inside;
+  atomic_uint held, over;
+  unsigned beats; /* of a timer, while nothing else happens */
   uintptr_t order[3 * SEGMENT + 8];
   uint64_t turns; /* of the loop while it had nothing but the post that was held */
+  unsigned ran_meanwhile;
   support_thread *late;
 } record;
 
@@ -83,9 +85,20 @@ static void post_held(void *context) {
   post(context, 1);
 }
 
+/* A loop whose posters can be held there. The hooks are set before there are threads. */
+static pier_loop *open_with(struct hooks hooks) {
+  pier_hooks = hooks;
+  return support__open();
+}
+
+static void close_it(pier_loop *loop) {
+  support__close(loop);
+  pier_hooks = (struct hooks){0};
+}
+
 /* Posts what has the number 1 on a thread of its own, as far as the hook. */
-static void record__hold(record *all, struct hooks hooks) {
-  hold__begin(hooks);
+static void record__hold(record *all) {
+  hold__begin();
   all->late = support__thread_start(post_held, all);
   hold__reached();
 }
@@ -93,7 +106,6 @@ static void record__hold(record *all, struct hooks hooks) {
 static void record__let_go(record *all) {
   atomic_store(&hold.released, 1);
   support__thread_join(all->late);
-  pier_hooks = (struct hooks){0};
 }
 
 static void assert_order(const record *all, unsigned count) {
@@ -104,13 +116,13 @@ static void assert_order(const record *all, unsigned count) {
 }
 
 /* Whoever loses the processor between claim and publishing holds up what was posted behind him and nothing else: the loop
- * neither runs past him nor ends, and when he goes on all of it runs, in the order of the claims. */
+ * neither runs past him nor ends, and when he goes on all of it runs, in the order of the claims. Here his claim was awaited. */
 static void a_late_publisher_is_waited_for_in_order(void **state) {
   (void)state;
-  pier_loop *loop = support__open();
+  pier_loop *loop = open_with((struct hooks){.post_claimed = hold__here});
   for (unsigned i = 0; i < REPEATS; i++) {
     record *all = record__new(loop);
-    record__hold(all, (struct hooks){.post_claimed = hold__here});
+    record__hold(all);
     assert_true(post(all, 2) != 0);
     assert_true(post(all, 3) != 0);
     if (support__threads() == 0)
@@ -122,41 +134,82 @@ static void a_late_publisher_is_waited_for_in_order(void **state) {
     record__until(all, 3, "what waited behind a late post");
     assert_order(all, 3);
   }
-  support__close(loop);
+  close_it(loop);
 }
 
-static bool sleeps(pier_loop *loop) {
-  return (support__threads() > 0 || atomic_load(&loop->driver)) && atomic_load(&loop->poller.inbox.state) == INBOX_ASLEEP;
+/* Runs on the loop: from here to the end of this callback the posts are being run, so the claim that is held is not awaited. */
+static void hold_another(const pier_result *result) {
+  record *all = result->context;
+  record__hold(all);
+  assert_true(post(all, 2) != 0);
+  assert_true(post(all, 3) != 0);
+  atomic_store(&all->held, 1);
 }
 
-static void let_go_when_it_sleeps(void *context) {
+static void nothing_happens(pier_loop *loop, pier_timer timer, void *context) {
   record *all = context;
-  while (!sleeps(all->loop))
-    support__yield();
-  uint64_t turns = support__metrics(all->loop).turns;
-  for (int i = 0; i < 50; i++)
-    support__yield();
-  all->turns = support__metrics(all->loop).turns - turns;
-  record__let_go(all);
+  (void)timer;
+  if (all->beats++ == 0)
+    all->turns = support__metrics(loop).turns;
+  if (all->beats < BEATS)
+    return;
+  all->turns = support__metrics(loop).turns - all->turns;
+  all->ran_meanwhile = atomic_load(&all->count);
+  pier_timer_stop(timer);
+  support__count(&all->over);
 }
 
-/* Meanwhile the loop does not spin: it goes to sleep, and the late publisher is the one who wakes it. */
-static void a_late_publisher_wakes_a_sleeping_loop(void **state) {
+/* The same with a claim that nobody has awaited, for somebody ran the posts: he looks again until it is published. The loop goes on
+ * with everything else meanwhile, and sleeps: it looks less often the later the post is. */
+static void a_late_publisher_is_looked_for(void **state) {
   (void)state;
-  pier_loop *loop = support__open();
-  assert_status(pier_loop_hold(loop), PIER_OK);
-  for (unsigned i = 0; i < REPEATS / 10; i++) {
+  pier_loop *loop = open_with((struct hooks){.post_claimed = hold__here});
+  for (unsigned i = 0; i < REPEATS / 50; i++) {
     record *all = record__new(loop);
-    record__hold(all, (struct hooks){.post_claimed = hold__here});
-    assert_true(post(all, 2) != 0);
-    support_thread *sentry = support__thread_start(let_go_when_it_sleeps, all);
-    record__until(all, 2, "the posts that a late publisher wakes the loop for");
-    support__thread_join(sentry);
-    assert_true(all->turns <= 2);
-    assert_order(all, 2);
+    assert_true(pier_post(loop, hold_another, all) != 0);
+    assert_true(pier_timer_start(loop, 2 * PIER_MILLISECOND, 2 * PIER_MILLISECOND, nothing_happens, all) != 0);
+    support__until_count(loop, &all->over, 1, "the time that a post is late");
+    assert_int_equal(atomic_load(&all->held), 1);
+    assert_int_equal(all->ran_meanwhile, 0);
+    assert_true(all->turns <= 6 * BEATS);
+    assert_true(pier_loop_alive(loop) >= 3); /* the timer may not have returned from its callback */
+    assert_status(pier_loop_close(loop), PIER_EBUSY);
+    record__let_go(all);
+    record__until(all, 3, "a late post that was looked for, and what waited behind it");
+    assert_order(all, 3);
   }
-  assert_status(pier_loop_release(loop), PIER_OK);
-  support__close(loop);
+  close_it(loop);
+}
+
+typedef struct lull {
+  record *record;
+  uint64_t random;
+} lull;
+
+static void let_go_soon(void *context) {
+  lull *mine = context;
+  while (!atomic_load(&mine->record->held))
+    support__yield();
+  for (uint64_t left = support__random_below(&mine->random, 200); left > 0; left--)
+    support__yield();
+  record__let_go(mine->record);
+}
+
+/* It may come at any moment: between two looks, in one, while the loop goes to sleep for the next. */
+static void a_late_publisher_comes_at_any_moment(void **state) {
+  (void)state;
+  uint64_t random = support__seed();
+  pier_loop *loop = open_with((struct hooks){.post_claimed = hold__here});
+  for (unsigned i = 0; i < REPEATS; i++) {
+    record *all = record__new(loop);
+    lull mine = {all, random + i};
+    support_thread *sentry = support__thread_start(let_go_soon, &mine);
+    assert_true(pier_post(loop, hold_another, all) != 0);
+    record__until(all, 3, "a late post, and what waited behind it");
+    support__thread_join(sentry);
+    assert_order(all, 3);
+  }
+  close_it(loop);
 }
 
 /* A segment is used again although a thread that has its address has not claimed a place yet. Whatever has become of the segment
@@ -166,12 +219,12 @@ static void a_late_claim_in_a_segment_used_again(void **state) {
   (void)state;
   enum { LATE = 1, BEFORE = 1000 };
   uint64_t random = support__seed();
-  pier_loop *loop = support__open();
+  pier_loop *loop = open_with((struct hooks){.post_coming = hold__here});
   for (unsigned i = 0; i < REPEATS; i++) {
     record *all = record__new(loop);
     unsigned before = (unsigned)support__random_below(&random, 3 * SEGMENT), after = (unsigned)support__random_below(&random, 4);
     unsigned at_once = SEGMENT / 4 + (unsigned)support__random_below(&random, 2 * SEGMENT);
-    record__hold(all, (struct hooks){.post_coming = hold__here});
+    record__hold(all);
     for (unsigned n = 0; n < before; n++) {
       assert_true(post(all, BEFORE + n) != 0);
       if (n % at_once == 0)
@@ -188,7 +241,7 @@ static void a_late_claim_in_a_segment_used_again(void **state) {
       assert_int_equal(all->order[before + n], LATE + n);
     assert_int_equal(atomic_load(&all->overlapping), 0);
   }
-  support__close(loop);
+  close_it(loop);
 }
 
 typedef struct burst {
@@ -243,8 +296,10 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(a_late_publisher_is_waited_for_in_order),
       SUPPORT_TEST_POOL(a_late_publisher_is_waited_for_in_order),
-      SUPPORT_TEST(a_late_publisher_wakes_a_sleeping_loop),
-      SUPPORT_TEST_POOL(a_late_publisher_wakes_a_sleeping_loop),
+      SUPPORT_TEST(a_late_publisher_is_looked_for),
+      SUPPORT_TEST_POOL(a_late_publisher_is_looked_for),
+      SUPPORT_TEST(a_late_publisher_comes_at_any_moment),
+      SUPPORT_TEST_POOL(a_late_publisher_comes_at_any_moment),
       SUPPORT_TEST(a_late_claim_in_a_segment_used_again),
       SUPPORT_TEST_POOL(a_late_claim_in_a_segment_used_again),
       SUPPORT_TEST(bursts_meet_a_loop_that_goes_to_sleep),

@@ -2,8 +2,8 @@
    are used again. tests/model_test.py runs it.
 
    An inline is named as the function in the code. What one atomic operation does there is one atomic step here, and so is what is
-   done under the lock and seen by nobody without it. Every run ends, for posts are counted: so a post that is never run is an error
-   at the end, where nobody can move any more.
+   done under the lock and seen by nobody without it. Posts are counted: so a post that is never run is an error at the end,
+   where nobody can move any more. (A runner may look at a late one for ever, but only as long as that one does not move.)
 
    Mutants, each to be found: see the #ifdefs. */
 #define PRODUCERS 2
@@ -13,14 +13,16 @@
 #define NOBODY 255
 
 #define NONE 0
-#define AWAITED 1
-#define CALLBACK 2
+#define CALLBACK 1
 
 #define AT(s, p) ((s) * PLACES + (p))
 
-byte claimed[SEGMENTS], base[SEGMENTS];
+/* The two halves of a segment's claims: how many, and which one is awaited, counted from 1. */
+byte claims[SEGMENTS], awaited[SEGMENTS];
+byte base[SEGMENTS];
 byte next[SEGMENTS] = NOBODY;
-byte word[SEGMENTS * PLACES], context[SEGMENTS * PLACES];
+bit callback[SEGMENTS * PLACES];
+byte context[SEGMENTS * PLACES];
 byte last, first, place, taken;
 byte made = 1, spare = NOBODY;
 bool locked;
@@ -31,22 +33,23 @@ chan ready = [2] of { bit };
 bool running;           /* somebody is between two posts, or in one */
 byte ran, expected[PRODUCERS];
 
-inline segment__open(s, b) {
+inline segment__open(s, b, a) {
   base[s] = b;
   next[s] = NOBODY;
-  claimed[s] = 0 /* last: from here on places can be claimed */
+  awaited[s] = a;
+  claims[s] = 0 /* last: from here on places can be claimed */
 }
 
 inline posts__grow() {
   atomic { !locked -> locked = true; old = last }
   if
-  :: claimed[old] >= PLACES ->
+  :: claims[old] >= PLACES ->
      atomic {
        if
        :: spare != NOBODY -> fresh = spare; spare = next[fresh]
        :: else -> fresh = made; made++; assert(made <= SEGMENTS)
        fi;
-       segment__open(fresh, base[old] + PLACES)
+       segment__open(fresh, base[old] + PLACES, 0)
      }
      atomic { next[old] = fresh; last = fresh; old = 0; fresh = 0; locked = false }
   :: else -> atomic { old = 0; locked = false }
@@ -56,19 +59,23 @@ inline posts__grow() {
 inline posts__add(value) {
   do
   :: s = last;
-     atomic { p = claimed[s]; claimed[s]++ }
+#ifdef MUTANT_CLAIM_IN_TWO
+     atomic { p = claims[s]; told = awaited[s] == p + 1 }
+     claims[s] = p + 1;
+#else
+     atomic { p = claims[s]; told = awaited[s] == p + 1; claims[s]++ }
+#endif
      if
      :: p < PLACES ->
         context[AT(s, p)] = value;
-#ifdef MUTANT_STORE
-        got = word[AT(s, p)];
-        word[AT(s, p)] = CALLBACK;
-#else
-        atomic { got = word[AT(s, p)]; word[AT(s, p)] = CALLBACK }
-#endif
-        atomic { assert(got != CALLBACK); s = 0; p = 0 }
+        atomic {
+          assert(callback[AT(s, p)] == NONE);
+          callback[AT(s, p)] = CALLBACK;
+          s = 0;
+          p = 0
+        }
         break
-     :: else -> atomic { s = 0; p = 0 } posts__grow()
+     :: else -> atomic { s = 0; p = 0; told = false } posts__grow()
      fi
   od
 }
@@ -81,20 +88,42 @@ inline posts__turn_over() {
     :: due ->
        first = next[done]; next[done] = spare; spare = done;
 #ifdef MUTANT_OPEN_ASIDE
-       claimed[done] = 0
+       claims[done] = 0
 #endif
     :: else ->
-#ifndef MUTANT_NOT_AWAITED
-       word[AT(done, 0)] = AWAITED;
-#endif
        running = false;
-       segment__open(done, base[done] + PLACES)
+#ifdef MUTANT_NOT_AWAITED
+       segment__open(done, base[done] + PLACES, 0)
+#else
+       segment__open(done, base[done] + PLACES, 1)
+#endif
     fi
   }
   atomic { done = 0; locked = false }
 }
 
-inline posts__due() {
+/* There is nothing at the front: due remains true if the posts stay in the runner's hands. */
+inline posts__leave() {
+#ifdef MUTANT_LEAVE_IN_TWO
+  if
+  :: claims[first] == place -> atomic { claims[first] = place; awaited[first] = place + 1; due = false; running = false }
+  :: else -> late = true
+  fi
+#else
+  atomic {
+    if
+    :: claims[first] == place -> awaited[first] = place + 1; due = false; running = false
+#ifdef MUTANT_LEAVE_A_LATE_ONE
+    :: else -> awaited[first] = place + 1; due = false; running = false
+#else
+    :: else -> late = true
+#endif
+    fi
+  }
+#endif
+}
+
+inline posts__look() {
   due = true;
   if
   :: place == PLACES -> posts__turn_over()
@@ -102,32 +131,20 @@ inline posts__due() {
   fi;
   if
   :: due ->
-     atomic {
-       if
-       :: word[AT(first, place)] != NONE
-       :: else ->
-          due = false;
-          running = false;
-#ifdef MUTANT_NO_MARK
-          if
-          :: claimed[first] <= place -> word[AT(first, place)] = AWAITED
-          :: else /* it is claimed, so it will come */
-          fi
-#else
-          word[AT(first, place)] = AWAITED
-#endif
-       fi
-     }
+     if
+     :: callback[AT(first, place)] == CALLBACK
+     :: else -> posts__leave()
+     fi
   :: else
   fi
 }
 
 inline posts__take() {
   atomic {
-    assert(word[AT(first, place)] == CALLBACK);
+    assert(callback[AT(first, place)] == CALLBACK);
     value = context[AT(first, place)];
     assert(base[first] + place == taken + 1);
-    word[AT(first, place)] = NONE;
+    callback[AT(first, place)] = NONE;
     place++;
     taken++;
     assert(expected[value / POSTS] == value % POSTS); /* each thread's in order, and once */
@@ -138,16 +155,17 @@ inline posts__take() {
 }
 
 proctype producer(byte own) {
-  byte s, p, got, old, fresh, i;
+  byte s, p, old, fresh, i;
+  bool told;
   do
   :: i < POSTS ->
      posts__add(own * POSTS + i);
      atomic {
        if
-       :: got == AWAITED -> assert(len(ready) == 0); ready!1
+       :: told -> assert(len(ready) == 0); ready!1
        :: else
        fi;
-       got = 0;
+       told = false;
        i++
      }
   :: else -> break
@@ -157,18 +175,18 @@ proctype producer(byte own) {
 /* Two of them: a loop with threads. */
 proctype runner() {
   byte done, value, in_a_row;
-  bool due;
+  bool due, late;
 end:
   do
   :: atomic { ready?1 -> assert(!running); running = true }
      do
-     :: posts__due();
+     :: posts__look();
         if
         :: !due -> break
-        :: due && in_a_row == 2 -> /* the rest goes to the end of the line */
-           atomic { running = false; due = false; ready!1 }
+        :: due && (late || in_a_row == 2) -> /* to the end of the line, or with a late one to a timer: somebody comes back to it */
+           atomic { running = false; due = false; late = false; ready!1 }
            break
-        :: due && in_a_row < 2 -> posts__take(); in_a_row++
+        :: due && !late && in_a_row < 2 -> posts__take(); in_a_row++
         fi
      od;
      in_a_row = 0
@@ -178,7 +196,7 @@ end:
 init {
   atomic {
     base[0] = 1;
-    word[0] = AWAITED;
+    awaited[0] = 1;
     byte i;
     for (i : 0 .. PRODUCERS - 1) {
       run producer(i)
@@ -188,5 +206,5 @@ init {
   }
   timeout;
   assert(ran == PRODUCERS * POSTS);
-  assert(taken == base[last] - 1 + (claimed[last] < PLACES -> claimed[last] : PLACES)) /* posts__added() */
+  assert(taken == base[last] - 1 + (claims[last] < PLACES -> claims[last] : PLACES)) /* posts__added() */
 }
