@@ -101,7 +101,7 @@ static void run__operation(pier_loop *loop, struct op *op) {
 }
 
 /* So many posts in a row, then what is due behind them. */
-#define POSTS_IN_A_ROW 32u
+#define POSTS_IN_A_ROW 64u
 
 /* Somebody has the place at the front and has not published there. He is a few instructions further, so the posts go behind what
    else is due, and that many times; if he has lost the processor there the loop has better things to do, and looks again when as
@@ -182,10 +182,19 @@ static bool run__collect(pier_loop *loop, struct turn *turn) {
   return turn->ready.first != NULL;
 }
 
+/* A turn of posts may be over in less time than a look takes. */
+#define POSTS_LOOK_NS (10 * PIER_MICROSECOND)
+
+static bool run__has_posts_only(const struct poller *poller, const struct turn *turn) {
+  return turn->ready.first == &poller->posts.ready && turn->ready.last == turn->ready.first;
+}
+
 /* While there is always something due the port is looked at now and then only: where a look is a dear system call (see
-   port__look_interval_ns()), it would cost more than the callbacks between two of them. */
-static bool run__should_look(struct poller *poller) {
+   port__look_interval_ns()), or posts are all that is due, it would cost more than the callbacks between two of them. */
+static bool run__should_look(struct poller *poller, const struct turn *turn) {
   uint64_t interval_ns = port__look_interval_ns(poller);
+  if (!interval_ns && run__has_posts_only(poller, turn))
+    interval_ns = POSTS_LOOK_NS;
   if (!interval_ns)
     return true;
   uint64_t now_ns = clock__now_ns();
@@ -200,7 +209,7 @@ static bool run__should_look(struct poller *poller) {
 void run__gather(pier_loop *loop, struct turn *turn, uint64_t timeout_ns) {
   struct poller *poller = &loop->poller;
   bool due = run__collect(loop, turn);
-  if (timeout_ns == 0 || (due && run__should_look(poller))) {
+  if (timeout_ns == 0 || (due && run__should_look(poller, turn))) {
     poller__wait(poller, 0);
   } else if (!due && inbox__sleep(&poller->inbox)) {
     uint64_t due_in_ns = timers__due_in_ns(&loop->timers); /* asked for now: who adds an earlier one wakes us */
