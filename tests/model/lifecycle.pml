@@ -5,6 +5,7 @@
    A loop around an exchange needs no loop here: the one round that succeeds is the step. What the model leaves out:
    not here: op__hold_more   io_uring's cancel request is a canceller like any other
    not here: op__hold_in_kernel  who looks at a signalled event: as op__hold
+   not here: handle__open_with  as handle__open, with a first operation in flight that is a file's opening
    not here: multishot__due  a chunk on its way to a callback: the kernel's party stays, so for the word nothing has happened yet
    not here: slab__grow      slots that nobody has seen yet
 
