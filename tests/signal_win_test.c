@@ -196,7 +196,8 @@ static void an_operation_is_one_association(void **state) {
     pier_loop *loop = open_usual();
     pier_handle ends[2];
     streams__pair(loop, sorts[i], ends);
-    for (int round = 0; round < 10; round++)
+    /* So many slots go round between the threads' own stocks of them. */
+    for (int round = 0; round < 150; round++)
       ends_with_data(loop, ends, buffer);
     uint64_t events = support__metrics(loop).events_created;
     unsigned associated = atomic_load(&between.operations);
