@@ -21,12 +21,12 @@ typedef enum pier_open_flags {
   PIER_OPEN_THROUGH = 128   /**< a write is finished when the device has it */
 } pier_open_flags;
 
-/** Opens a file on a worker thread: `opened` of the result is the handle. `path` is UTF-8, is yours and stays valid until
- *  the callback.
+/** Opens a file: `opened` of the result is the handle. `path` is UTF-8, is yours and stays valid until the callback. On a
+ *  worker thread; on Linux in the ring, or at once where that is certain not to wait.
  *
  *  #PIER_ENOENT, #PIER_EACCES, #PIER_EEXIST, #PIER_EISDIR, #PIER_ENAMETOOLONG, #PIER_EILSEQ (not UTF-8), #PIER_EINVAL (null,
  *  empty, flags). 0 for want of a slot or a null loop. The file may be shared with others for reading, writing and deleting.
- *  Any thread. (CreateFileW with FILE_FLAG_OVERLAPPED.) */
+ *  Any thread. (CreateFileW with FILE_FLAG_OVERLAPPED; openat.) */
 PIER_API pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns,
                                        pier_callback callback, void *context);
 

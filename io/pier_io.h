@@ -53,7 +53,7 @@ PIER_API pier_operation pier_write(pier_handle handle, const void *buffer, size_
 /** Writes to a stream, or sends a datagram to the connected peer, here and now: no operation, no callback. #PIER_OK with the number of
  *  bytes that went in `*written`, for a stream perhaps fewer than `length`; #PIER_EAGAIN with 0 where nothing can go without waiting,
  *  because the peer does not read or because writes that were submitted before are still on their way, and always for what
- *  cannot be written so (files, message pipes, Linux' fifos, and on Windows all but TCP connections that Pier opened): submit the rest
+ *  cannot be written so (files, message pipes, Linux' fifos, and on Windows all but TCP connections and UDP sockets that Pier opened): submit the rest
  *  with pier_write(). Otherwise
  *  #PIER_EINVAL, #PIER_EBADF, #PIER_ECLOSED, or what the system reports; nothing went then. The bytes are yours again at once. Any thread.
  *  For small answers this costs a good deal less than an operation. (WSASend without an OVERLAPPED on a socket that does not block, send.) */

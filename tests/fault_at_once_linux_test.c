@@ -150,6 +150,37 @@ static void other_writes_are_not_tried(void **state) {
   support__close(loop);
 }
 
+/* What goes past the cache waits for the device, so it is not tried: of files of Pier's, and of others. */
+static void past_the_cache_nothing_is_tried(void **state) {
+  (void)state;
+  const char *path = support__temp_file(BLOCK);
+  busy_loop *busy = open_busy();
+  char *raw = support__alloc((size_t)2 * BLOCK), *got = raw + BLOCK - (uintptr_t)raw % BLOCK;
+  pier_handle files[2] = {0, 0};
+  support_outcome *outcomes[2];
+  int status = pier_file_open_sync(busy->loop, path, PIER_OPEN_READ | PIER_OPEN_DIRECT, &files[0]);
+  if (status == PIER_OK)
+    assert_status(pier_register(busy->loop, (pier_native)open(path, O_RDONLY | O_DIRECT | O_CLOEXEC), NULL, &files[1]), PIER_OK);
+  uint64_t before = support__metrics(busy->loop).immediate;
+  fault__clear();
+  for (int i = 0; i < 2 && status == PIER_OK; i++) {
+    outcomes[i] = support__outcome();
+    assert_true(pier_read_at(files[i], got, 4096, 0, PIER_NO_DEADLINE, support__take, outcomes[i]) != 0);
+  }
+  if (!is_uring(busy->loop))
+    assert_int_equal(fault__made(FAULT_READ), 0);
+  free_the_worker(busy);
+  for (int i = 0; i < 2 && status == PIER_OK; i++) {
+    await_status(busy->loop, outcomes[i], PIER_OK);
+    assert_true(outcomes[i]->got.bytes == 4096 && support__filled(got, 4096, 0));
+    support__close_handle(busy->loop, files[i]);
+  }
+  assert_int_equal(support__metrics(busy->loop).immediate, before);
+  close_busy(busy);
+  if (status != PIER_OK)
+    support__skip("files of tests cannot be opened past the cache here");
+}
+
 /* A file on a file system that says when a write would wait, as this one is made to. */
 static pier_handle open_tried(busy_loop *busy, int *descriptor) {
   const char *path = support__temp_path();
@@ -246,6 +277,7 @@ int main(int argc, char **argv) {
       FAULT_TEST_POOL(a_file_in_memory_needs_no_worker),
       FAULT_TEST(a_refused_write_in_memory_needs_no_worker),
       FAULT_TEST(other_writes_are_not_tried),
+      FAULT_TEST(past_the_cache_nothing_is_tried),
       FAULT_TEST(a_write_that_does_not_wait_needs_no_worker),
       FAULT_TEST_POOL(a_write_that_does_not_wait_needs_no_worker),
       FAULT_TEST(a_write_that_would_wait_is_made_by_others),
