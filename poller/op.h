@@ -177,7 +177,8 @@ static inline struct op_piece op__piece(const struct op *op) {
   if (data->count != 1 || data->part)
     return op__piece_of_parts(op);
   size_t left = data->parts->length - data->part_done;
-  return (struct op_piece){(char *)data->parts->base + data->part_done, left < OP_PIECE_BYTES_MAX ? (uint32_t)left : OP_PIECE_BYTES_MAX,
+  char *base = data->parts->base; /* null of one that keeps reading, and has no buffer */
+  return (struct op_piece){data->part_done ? base + data->part_done : base, left < OP_PIECE_BYTES_MAX ? (uint32_t)left : OP_PIECE_BYTES_MAX,
                            data->offset + op->bytes};
 }
 

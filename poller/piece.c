@@ -6,7 +6,9 @@ struct op_piece op__piece_of_parts(const struct op *op) {
   size_t done = data->part_done;
   for (uint32_t part = data->part; part < data->count && !piece.bytes; part++, done = 0) {
     size_t left = data->parts[part].length - done;
-    piece.base = (char *)data->parts[part].base + done;
+    piece.base = data->parts[part].base;
+    if (done)
+      piece.base += done;
     piece.bytes = left < OP_PIECE_BYTES_MAX ? (uint32_t)left : OP_PIECE_BYTES_MAX;
   }
   return piece;

@@ -20,6 +20,15 @@ static int poller__enlist(struct poller *poller) {
   return PIER_EMFILE;
 }
 
+/* Pages of its own, which are memory when something is received; null if there are none, and then it goes without. */
+static char *poller__make_chunk(void) {
+  char *chunk = memory__reserve(LOCAL_CHUNK_BYTES);
+  if (chunk && memory__commit(chunk, LOCAL_CHUNK_BYTES))
+    return chunk;
+  memory__release(chunk, LOCAL_CHUNK_BYTES);
+  return NULL;
+}
+
 /* Slots that a thread keeps at hand cannot be had by others: it may be one in 64 of all. */
 static int poller__open_locals(struct poller *poller, const struct poller_limits *limits) {
   uint32_t count = limits->threads ? limits->threads : 1;
@@ -31,13 +40,13 @@ static int poller__open_locals(struct poller *poller, const struct poller_limits
   for (uint32_t i = 0; i < count; i++)
     poller->locals[i].slots_max = share < LOCAL_SLOTS ? share : LOCAL_SLOTS;
   for (uint32_t i = 0; i < count; i++)
-    poller->locals[i].chunk = malloc(LOCAL_CHUNK_BYTES);
+    poller->locals[i].chunk = poller__make_chunk();
   return PIER_OK;
 }
 
 static void poller__close_locals(struct poller *poller) {
   for (uint32_t i = 0; i < poller->locals_count; i++) {
-    free(poller->locals[i].chunk);
+    memory__release(poller->locals[i].chunk, LOCAL_CHUNK_BYTES);
     free(poller->locals[i].batch);
   }
   free(poller->locals);

@@ -45,7 +45,7 @@ static void without_a_buffer_of_its_thread_a_datagram_is_whole(void **state) {
     const pier_loop_options options = {.threads = support__threads()};
     pier_loop *loop = NULL;
     fault__clear();
-    fault__fail(FAULT_MEMORY, place, 1, 0);
+    fault__fail(FAULT_MAP, place, 1, 0);
     int status = pier_loop_open(&options, &loop);
     bool struck = fault__struck();
     fault__clear();
