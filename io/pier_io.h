@@ -40,7 +40,7 @@ PIER_API pier_operation pier_read(pier_handle handle, void *buffer, size_t lengt
  *  listeners; without a callback nothing is read, and nobody told.
  *
  *  It takes one operation slot for as long as it goes on. On Linux a stream that waits has no buffer; on Windows, and where workers read,
- *  it has one of 16 KiB (64 KiB for datagrams), allocated with the submit (#PIER_ENOMEM). (recv when epoll, or a poll that stays in the
+ *  it has one of 16 KiB (64 KiB for datagrams, and from then on for who has filled it), allocated with the submit (#PIER_ENOMEM). (recv when epoll, or a poll that stays in the
  *  ring, says that there is something; one overlapped read after the other on Windows.) */
 PIER_API pier_operation pier_read_multishot(pier_handle handle, uint64_t deadline_ns, pier_callback callback, void *context);
 
