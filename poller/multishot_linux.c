@@ -82,10 +82,9 @@ static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
 
 /* Nothing of it goes on after an end or a failure, whatever that would mean to a single call. */
 static enum receive multishot__over(struct op *op, const struct piece *piece) {
-  if (op__progress(op, piece)) {
-    op->ready.code = piece->code;
-    op__mark(op, OP_SETTLED);
-  }
+  bool end = port__is_end(piece->code);
+  op->ready.code = end ? 0 : piece->code;
+  op__mark(op, end ? OP_SETTLED | OP_END : OP_SETTLED);
   op->handle->poller->backend->end(op);
   return RECEIVE_OVER;
 }
