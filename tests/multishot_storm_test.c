@@ -24,6 +24,8 @@ typedef struct slot {
 struct storm {
   pier_loop *loop;
   atomic_bool stop;
+  support_event *over;
+  atomic_uint resting; /* throwers that have stopped */
   atomic_uint started, chunks, ended, overlaps, wrong, strange, reopened;
   atomic_uint by_status[64];
   slot slots[SLOTS];
@@ -148,6 +150,10 @@ static void throw_about(void *context) {
   thrower *self = context;
   while (!atomic_load(&self->home->stop))
     throw_once(self->home, &self->seed);
+  support__count(&self->home->resting);
+  /* What they have started is to end before they do: of a thread that ends while its call is being cancelled Wine queues a packet and
+     leaves the call's status unwritten, and such a packet is not believed. */
+  support__event_wait(self->home->over, PIER_NO_TIMEOUT);
 }
 
 /* ---- Pairs ---- */
@@ -186,6 +192,31 @@ static bool is_through(void *context) {
   return is_quiet(self) && !atomic_load(&self->open);
 }
 
+typedef struct patience {
+  slot *self;
+  uint64_t end_ns;
+} patience;
+
+/* Says once how things stand, if it takes long. */
+static bool is_closed(void *context) {
+  patience *with = context;
+  slot *self = with->self;
+  if (is_through(self))
+    return true;
+  if (pier_now_ns() < with->end_ns)
+    return false;
+  with->end_ns = UINT64_MAX;
+  print_message("%s: %u open, %u readers, %s, %u and %u in flight\n", streams__name(self->sort), atomic_load(&self->open),
+                atomic_load(&self->readers), atomic_load(&self->writing) ? "writing" : "not writing",
+                pier_handle_in_flight(atomic_load(&self->ends[0])), pier_handle_in_flight(atomic_load(&self->ends[1])));
+  return false;
+}
+
+static void until_closed(slot *self) {
+  patience with = {self, pier_now_ns() + 8 * PIER_SECOND};
+  support__until(self->home->loop, is_closed, &with, "a pair to be closed");
+}
+
 static void keep_up(storm *home, uint64_t end_ns) {
   while (pier_now_ns() < end_ns) {
     if (support__threads() == 0)
@@ -209,7 +240,7 @@ static void read_to_the_end(slot *self) {
   if (!whole) {
     pier_close(atomic_load(&self->ends[0]), take_close, self);
     pier_close(atomic_load(&self->ends[1]), take_close, self);
-    support__until(home->loop, is_through, self, "a pair to be closed");
+    until_closed(self);
     return;
   }
   pier_cancel(atomic_load(&self->operation));
@@ -227,7 +258,7 @@ static void read_to_the_end(slot *self) {
   } while (!is_quiet(self));
   assert_int_equal(atomic_load(&self->read), atomic_load(&self->written));
   pier_close(atomic_load(&self->ends[0]), take_close, self);
-  support__until(home->loop, is_through, self, "a pair to be closed");
+  until_closed(self);
 }
 
 static void print_storm(const storm *home) {
@@ -243,6 +274,7 @@ static void blow(storm *home, double seconds, uint64_t *seed) {
   support_thread *threads[THREADS];
   thrower throwers[THREADS];
   home->loop = support__open();
+  home->over = support__event_open();
   for (unsigned i = 0; i < SLOTS; i++)
     prepare_slot(home, i);
   for (int t = 0; t < THREADS; t++) {
@@ -251,10 +283,13 @@ static void blow(storm *home, double seconds, uint64_t *seed) {
   }
   keep_up(home, pier_now_ns() + (uint64_t)(seconds * 1e9));
   atomic_store(&home->stop, true);
-  for (int t = 0; t < THREADS; t++)
-    support__thread_join(threads[t]);
+  support__until_count(NULL, &home->resting, THREADS, "the throwers");
   for (unsigned i = 0; i < SLOTS; i++)
     read_to_the_end(&home->slots[i]);
+  support__event_set(home->over);
+  for (int t = 0; t < THREADS; t++)
+    support__thread_join(threads[t]);
+  support__event_close(home->over);
   print_storm(home);
   support__close(home->loop);
   assert_int_equal(atomic_load(&home->started), atomic_load(&home->ended));
