@@ -16,6 +16,7 @@ int port__open(struct poller *poller, const struct poller_limits *limits) {
   if (!poller->port)
     return pier_error_from_system(GetLastError());
   tick__open(poller);
+  waitlist__open(poller);
   return PIER_OK;
 }
 
@@ -34,6 +35,7 @@ static void iocp__take_wake_back(struct poller *poller) {
 
 void port__close(struct poller *poller) {
   iocp__close_events(poller);
+  waitlist__close(poller);
   tick__close(poller);
   if (poller->port_borrowed)
     iocp__take_wake_back(poller);
@@ -219,6 +221,8 @@ static DWORD iocp__milliseconds(uint64_t timeout_ns) {
 size_t port__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns) {
   DWORD timeout_ms = tick__arm(poller, timeout_ns) ? INFINITE : iocp__milliseconds(timeout_ns);
   ULONG count = 0;
+  if (!waitlist__wait(poller, &timeout_ms))
+    return 0;
   if (!GetQueuedCompletionStatusEx((HANDLE)poller->port, (OVERLAPPED_ENTRY *)(void *)packets, iocp__batch(poller, max), &count, timeout_ms, FALSE))
     return 0; /* the time was up */
   return count;
@@ -259,7 +263,14 @@ const char *port__name(const struct poller *poller) {
 }
 
 void port__flush(struct poller *poller) { (void)poller; /* each call is one of the system's */ }
-void port__collect(struct poller *poller) { (void)poller; /* the host has dequeued */ }
+/* The host has dequeued. */
+void port__collect(struct poller *poller) { waitlist__visit(poller); }
+
+uintptr_t port__native(struct poller *poller) {
+  waitlist__host(poller);
+  return poller->port;
+}
+
 uint32_t port__cancelled(void) { return ERROR_OPERATION_ABORTED; }
 /* Wine says "not connected" of one that was reset before it was accepted. */
 bool port__peer_went_away(uint32_t code) { return code == ERROR_NETNAME_DELETED || code == WSAECONNRESET || code == WSAENOTCONN; }

@@ -71,6 +71,15 @@ void iocp__watch(struct op *op);
 bool iocp__take_signal(struct poller *poller, const pier_packet *packet);
 void iocp__close_events(struct poller *poller);
 
+/* iocp_waitlist.c: events that the thread which drives the loop waits for itself. */
+void waitlist__open(struct poller *poller);
+void waitlist__close(struct poller *poller);
+/* Waits for them and for the port, if there are any. True: the port is to be asked, and waited for at most so long. */
+bool waitlist__wait(struct poller *poller, DWORD *timeout_ms);
+/* Somebody knows the port now, and may wait there himself. Whoever comes to the loop sees to it that this is enough. */
+void waitlist__host(struct poller *poller);
+void waitlist__visit(struct poller *poller);
+
 /* iocp_tick.c: a timer for the end of a wait on the port. Whether it is armed, so that the wait needs no timeout of its own; and whether a
    packet is the timer's. */
 void tick__open(struct poller *poller);

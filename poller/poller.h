@@ -12,6 +12,8 @@
 
 #define POLLER_ORDER_LOCKS 16u
 
+struct waitlist;
+
 struct poller {
   pier_loop *loop; /* for results; nothing here looks into it */
   uint32_t index;  /* in the table that ids lead through */
@@ -35,6 +37,7 @@ struct poller {
   uintptr_t port;
   bool port_borrowed;
   struct mutex order_locks[POLLER_ORDER_LOCKS]; /* event path */
+  struct waitlist *waitlist; /* Windows: events that the driving thread waits for itself (iocp_waitlist.c) */
   void *events; /* the event path's, one per operation slot, when there is need of it */
   _Atomic uint32_t events_made;
   const struct port_backend *backend; /* where a system has several */
@@ -205,6 +208,8 @@ const char *port__name(const struct poller *poller);
 void port__flush(struct poller *poller);
 /* For a host that waits on the port: takes what has completed, unless it is the host who dequeues it. */
 void port__collect(struct poller *poller);
+/* The port, for somebody who may wait there himself. */
+uintptr_t port__native(struct poller *poller);
 /* These three only where a poller may have seats (runtime/seats.h). Another's callback takes long: what it submits goes to the system
    at once from now on, until its thread looks at its port again. */
 void port__hurry(struct poller *poller, uint32_t seat);

@@ -6,6 +6,7 @@ void turn__begin(struct turn *turn, struct poller *poller) {
   turn->outer = turn__here();
   turn->local = 0;
   turn->share = 0;
+  turn->drives = false;
   turn->seat = 0;
   own__set(turn);
 }

@@ -22,6 +22,7 @@ struct turn {
   struct turn *outer; /* a callback may drive another loop */
   struct local *local;      /* what its thread has for itself; null: nothing */
   struct turn_share *share; /* null: the list is this thread's alone */
+  bool drives;        /* its thread comes back to wait on the port, and nobody else does */
   uint32_t seat;      /* where the poller has several: whose port this thread looks at (runtime/seats.h) */
 };
 

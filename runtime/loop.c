@@ -170,6 +170,7 @@ static int loop__drive(pier_loop *loop, struct turn *turn, pier_run_mode mode, u
 static int loop__drive_here(pier_loop *loop, pier_run_mode mode, uint64_t timeout_ns) {
   struct turn turn;
   turn__begin(&turn, &loop->poller);
+  turn.drives = true;
   poller__take_local(&loop->poller, &turn);
   inbox__rise(&loop->poller.inbox);
   int status = loop__drive(loop, &turn, mode, timeout_ns);
@@ -262,6 +263,6 @@ int pier_loop_dispatch(pier_loop *loop, pier_packet *packets, size_t *count) {
 
 uint64_t pier_loop_timeout_ns(pier_loop *loop) { return loop ? timers__due_in_ns(&loop->timers) : PIER_NO_TIMEOUT; }
 
-pier_native pier_loop_native(pier_loop *loop) { return loop ? loop->poller.port : PIER_NATIVE_NONE; }
+pier_native pier_loop_native(pier_loop *loop) { return loop ? port__native(&loop->poller) : PIER_NATIVE_NONE; }
 
 const char *pier_loop_backend(pier_loop *loop) { return loop ? port__name(&loop->poller) : "none"; }

@@ -97,7 +97,8 @@ PIER_API int pier_loop_release(pier_loop *loop);
  *  Any thread; a moment's view. */
 PIER_API uint64_t pier_loop_alive(pier_loop *loop);
 
-/** The loop's completion port (a pollable descriptor elsewhere); it stays the loop's. Any thread. */
+/** The loop's completion port (a pollable descriptor elsewhere); it stays the loop's. Who has asked for it may wait there in place of
+ *  the loop: from then on everything that is due comes to it. Any thread. */
 PIER_API pier_native pier_loop_native(pier_loop *loop);
 
 /** "iocp", "uring" or "epoll"; "none" for a null loop. A constant string. Any thread. On Linux it is decided when the loop opens:

@@ -307,6 +307,8 @@ static void end_traffic(const fixture *all, traffic *flows[FLOWS]) {
 }
 
 static void post_among_traffic(unsigned count) {
+  /* 15 s on an idle machine with one processor for Wine and its server; many times that beside others. */
+  support__watch(__func__, 300 * PIER_SECOND);
   fixture all = open_fixture(true);
   pier_handle closed[2];
   poster *self = support__alloc(sizeof *self);
