@@ -74,18 +74,16 @@ static bool at_once__is_final(const struct op *op, unsigned how, ssize_t moved, 
 /* Not every file system has reads and writes that do not wait. */
 static bool at_once__is_unknown(ssize_t moved) { return moved < 0 && (errno == EOPNOTSUPP || errno == ENOSYS); }
 
-static ssize_t at_once__call(struct op *op, unsigned how, const struct iovec *parts, int count) {
+static inline ssize_t at_once__call(struct op *op, unsigned how, const struct iovec *parts, int count) {
   int descriptor = (int)op->handle->native, flags = how == AT_ONCE_ANYWAY ? 0 : RWF_NOWAIT;
   off_t offset = (off_t)(op->as.data.offset + op->bytes);
   poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
   return op->slot.kind == OP_READ ? preadv2(descriptor, parts, count, offset, flags) : pwritev2(descriptor, parts, count, offset, flags);
 }
 
-static bool at_once__make(struct op *op, _Atomic uint8_t *hint, unsigned how, const struct iovec *parts, int count, size_t asked_bytes,
-                          struct piece *piece) {
-  if (asked_bytes == 0 || asked_bytes > AT_ONCE_BYTES_MAX)
-    return false;
-  ssize_t moved = at_once__call(op, how, parts, count);
+/* What the call has brought; it is made again where it has to be made in another way. */
+static bool at_once__took(struct op *op, _Atomic uint8_t *hint, unsigned how, const struct iovec *parts, int count, size_t asked_bytes,
+                          ssize_t moved, struct piece *piece) {
   if (at_once__is_unknown(moved)) {
     how = at_once__without_a_word(op->handle);
     at_once__learn(hint, how);
@@ -109,7 +107,9 @@ static bool at_once__several(struct op *op, _Atomic uint8_t *hint, unsigned how,
   if (data->count - data->part > AT_ONCE_PARTS_MAX)
     return false;
   int count = (int)transfer__parts(op, parts, &asked_bytes);
-  return at_once__make(op, hint, how, parts, count, asked_bytes, piece);
+  if (asked_bytes == 0 || asked_bytes > AT_ONCE_BYTES_MAX)
+    return false;
+  return at_once__took(op, hint, how, parts, count, asked_bytes, at_once__call(op, how, parts, count), piece);
 }
 
 bool at_once__move(struct op *op, bool together, struct piece *piece) {
@@ -123,5 +123,11 @@ bool at_once__move(struct op *op, bool together, struct piece *piece) {
   if (data->count != 1)
     return at_once__several(op, hint, how, piece);
   struct iovec one = {(char *)data->parts->base + data->part_done, data->parts->length - data->part_done};
-  return at_once__make(op, hint, how, &one, 1, one.iov_len, piece);
+  if (one.iov_len - 1 >= AT_ONCE_BYTES_MAX)
+    return false;
+  ssize_t moved = at_once__call(op, how, &one, 1);
+  if (moved != (ssize_t)one.iov_len)
+    return at_once__took(op, hint, how, &one, 1, one.iov_len, moved, piece);
+  *piece = (struct piece){0, (uint32_t)moved};
+  return true;
 }
