@@ -23,8 +23,11 @@ typedef struct pair_slot {
 struct storm {
   pier_loop *loop;
   atomic_bool stop;
+  support_event *over;
+  atomic_uint resting; /* throwers that have stopped */
   atomic_uint submitted, called_back, refused, closes, closed, twice, strange;
   atomic_uint by_status[64];
+  pier_result first_strange;
   pair_slot slots[PAIRS];
   record records[RECORDS];
 };
@@ -54,8 +57,8 @@ static bool known_status(int status) {
 static void take_back(const pier_result *result) {
   record *one = result->context;
   storm *home = one->home;
-  if (!known_status(result->status))
-    atomic_fetch_add(&home->strange, 1);
+  if (!known_status(result->status) && atomic_fetch_add(&home->strange, 1) == 0)
+    home->first_strange = *result;
   if (result->status <= 0 && result->status > -64)
     atomic_fetch_add(&home->by_status[-result->status], 1);
   if (!atomic_exchange(&one->taken, false))
@@ -116,6 +119,9 @@ static void throw_about(void *context) {
         atomic_fetch_add(&home->closes, 1);
     }
   }
+  support__count(&home->resting);
+  /* What they have started is to end before they do: see multishot_storm_test.c. */
+  support__event_wait(home->over, PIER_NO_TIMEOUT);
 }
 
 static void open_slot(storm *home, pair_slot *slot, streams_sort sort) {
@@ -147,6 +153,15 @@ static bool all_called_back(void *context) {
          atomic_load(&home->closed) == atomic_load(&home->closes);
 }
 
+/* Of a handle that has not been replaced since; otherwise STREAMS_SORTS. */
+static unsigned sort_of(const storm *home, pier_handle handle) {
+  for (unsigned i = 0; i < PAIRS; i++)
+    for (int end = 0; end < 2; end++)
+      if (atomic_load(&home->slots[i].ends[end]) == handle)
+        return i % STREAMS_SORTS;
+  return STREAMS_SORTS;
+}
+
 static void print_storm(const storm *home) {
   print_message("%u submitted, %u called back, %u refused, %u closes", atomic_load(&home->submitted),
                 atomic_load(&home->called_back), atomic_load(&home->refused), atomic_load(&home->closes));
@@ -155,12 +170,17 @@ static void print_storm(const storm *home) {
       print_message(", %s %u", pier_error_name(-i), atomic_load(&home->by_status[i]));
   }
   print_message("\n");
+  if (atomic_load(&home->strange))
+    print_message("the first strange one: status %d, system code %u, %u bytes, operation %llx, handle %llx of sort %u\n", home->first_strange.status,
+                  home->first_strange.system_code, (unsigned)home->first_strange.bytes, (unsigned long long)home->first_strange.operation,
+                  (unsigned long long)home->first_strange.handle, sort_of(home, home->first_strange.handle));
 }
 
 static void blow(storm *home, double seconds, uint64_t *seed) {
   support_thread *threads[THREADS];
   thrower throwers[THREADS];
   home->loop = support__open();
+  home->over = support__event_open();
   for (int i = 0; i < RECORDS; i++)
     home->records[i].home = home;
   for (int i = 0; i < PAIRS; i++)
@@ -171,8 +191,7 @@ static void blow(storm *home, double seconds, uint64_t *seed) {
   }
   keep_up(home, pier_now_ns() + (uint64_t)(seconds * 1e9));
   atomic_store(&home->stop, true);
-  for (int t = 0; t < THREADS; t++)
-    support__thread_join(threads[t]);
+  support__until_count(home->loop, &home->resting, THREADS, "the throwers to stop");
   for (int i = 0; i < PAIRS; i++) {
     for (int end = 0; end < 2; end++) {
       if (pier_close(atomic_load(&home->slots[i].ends[end]), take_close, &home->slots[i]) == PIER_OK)
@@ -180,6 +199,10 @@ static void blow(storm *home, double seconds, uint64_t *seed) {
     }
   }
   support__until(home->loop, all_called_back, home, "everything to be called back");
+  support__event_set(home->over);
+  for (int t = 0; t < THREADS; t++)
+    support__thread_join(threads[t]);
+  support__event_close(home->over);
   print_storm(home);
   support__close(home->loop);
   for (int i = 0; i < RECORDS; i++)
