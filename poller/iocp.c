@@ -198,7 +198,7 @@ bool port__cancel_all(struct handle *handle) {
 
 /* Never more than can be there: asked for more, Wine's server is asked once again, for nothing. Windows does not mind. */
 static ULONG iocp__batch(struct poller *poller, size_t max) {
-  uint32_t expected = (uint32_t)poller__operations(poller);
+  uint32_t expected = (uint32_t)poller__expected(poller);
   if (expected < 1)
     return 1;
   return expected < max ? (ULONG)expected : (ULONG)max;

@@ -11,6 +11,8 @@
 enum counter {
   COUNTER_ACQUIRED, /* operation slots taken */
   COUNTER_RELEASED, /* and given back */
+  COUNTER_WORK_BEGUN, /* of those taken, for workers; nothing of these comes off a port */
+  COUNTER_WORK_ENDED, /* and of those given back */
   COUNTER_TURNS,
   COUNTER_WAITS,
   COUNTER_PACKETS,

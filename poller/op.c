@@ -18,6 +18,8 @@ struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback c
   if (!slot)
     return NULL;
   poller__count(poller, COUNTER_ACQUIRED, 1);
+  if (code == OP_WORK)
+    poller__count(poller, COUNTER_WORK_BEGUN, 1);
   struct op *op = op__of_slot(slot);
   op->slot.kind = (uint8_t)code;
   op->slot.flags = 0;
@@ -34,6 +36,8 @@ struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback c
 void op__release(struct poller *poller, struct op *op) {
   struct local *local = poller__local(poller);
   struct slot *slot = &op->slot;
+  if (op->slot.kind == OP_WORK)
+    poller__count(poller, COUNTER_WORK_ENDED, 1);
   slot__end(slot);
   if (local)
     local__give(local, &poller->operations, slot);

@@ -153,6 +153,14 @@ uint64_t poller__operations(const struct poller *poller) {
   return poller__sum(poller, COUNTER_ACQUIRED) - released;
 }
 
+/* Work is counted low: what is begun meanwhile is not in it, and what ends meanwhile no more. */
+uint64_t poller__expected(const struct poller *poller) {
+  uint64_t released = poller__sum(poller, COUNTER_RELEASED), begun = poller__sum(poller, COUNTER_WORK_BEGUN);
+  uint64_t ended = poller__sum(poller, COUNTER_WORK_ENDED), acquired = poller__sum(poller, COUNTER_ACQUIRED);
+  uint64_t alive = acquired - released, work = begun > ended ? begun - ended : 0;
+  return alive > work ? alive - work : 0;
+}
+
 /* ---- What is due ---- */
 
 void poller__wake(struct poller *poller) {

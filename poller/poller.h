@@ -106,6 +106,8 @@ static inline void poller__count(struct poller *poller, enum counter counter, ui
 uint64_t poller__sum(const struct poller *poller, enum counter counter);
 /* How many operations are alive; at least as many as there were all through the call. */
 uint64_t poller__operations(const struct poller *poller);
+/* Of them, those that are not work: what the port may still say something of. A hint. */
+uint64_t poller__expected(const struct poller *poller);
 
 /* Counts what one wait has brought. */
 void poller__count_batch(struct poller *poller, size_t packets);

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <windows.h>
 
-/* The gate of a lock is held from the last look at its word to the sleep, and by who wakes. */
+/* The gate of a lock is held from the last look at its word to the sleep. Who wakes passes through it, so that whoever was on his way
+   to sleep does; and wakes when he has let it go, for the one who wakes wants it. */
 struct sleep {
   SRWLOCK gate;
   CONDITION_VARIABLE freed;
 };
 
-/* The gate is held from before the caller's lock is let go to the sleep: no signal is lost in between. */
+/* The gate is held from before the caller's lock is let go to the sleep, and passed through like a lock's: no signal is lost in between. */
 struct signal {
   SRWLOCK gate;
   CONDITION_VARIABLE come;
@@ -19,6 +20,11 @@ struct signal {
 
 _Static_assert(sizeof(struct sleep) <= sizeof(((struct mutex *)0)->system), "what a lock sleeps by fits");
 _Static_assert(sizeof(struct signal) <= sizeof(struct condition), "a condition variable fits");
+
+static void sleep__pass(SRWLOCK *gate) {
+  AcquireSRWLockExclusive(gate);
+  ReleaseSRWLockExclusive(gate);
+}
 
 static struct sleep *mutex__native(struct mutex *mutex) { return (struct sleep *)(void *)mutex->system; }
 static struct signal *condition__native(struct condition *condition) { return (struct signal *)(void *)condition->words; }
@@ -41,9 +47,8 @@ void mutex__wait(struct mutex *mutex) {
 
 void mutex__wake(struct mutex *mutex) {
   struct sleep *sleep = mutex__native(mutex);
-  AcquireSRWLockExclusive(&sleep->gate);
+  sleep__pass(&sleep->gate);
   WakeConditionVariable(&sleep->freed);
-  ReleaseSRWLockExclusive(&sleep->gate);
 }
 
 void condition__init(struct condition *condition) {
@@ -73,16 +78,14 @@ bool condition__wait_for(struct condition *condition, struct mutex *mutex, uint6
 
 void condition__signal(struct condition *condition) {
   struct signal *signal = condition__native(condition);
-  AcquireSRWLockExclusive(&signal->gate);
+  sleep__pass(&signal->gate);
   WakeConditionVariable(&signal->come);
-  ReleaseSRWLockExclusive(&signal->gate);
 }
 
 void condition__broadcast(struct condition *condition) {
   struct signal *signal = condition__native(condition);
-  AcquireSRWLockExclusive(&signal->gate);
+  sleep__pass(&signal->gate);
   WakeAllConditionVariable(&signal->come);
-  ReleaseSRWLockExclusive(&signal->gate);
 }
 
 void condition__destroy(struct condition *condition) { (void)condition; }
