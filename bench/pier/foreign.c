@@ -2,38 +2,46 @@
 
 #include "../common/foreign.h"
 
-#define BUFFER_BYTES 4096
+#include <string.h>
+
+#define ECHO_BYTES_MAX 4096
 
 struct server {
   pier_loop *loop;
   pier_handle pipe;
   struct bench_result *result;
-  char buffer[BUFFER_BYTES];
+  char rest[ECHO_BYTES_MAX]; /* what did not go out at once, while it is written */
 };
-
-static void on_read(const pier_result *result);
-
-static void server__read(struct server *server) {
-  pier_operation read = pier_read(server->pipe, server->buffer, BUFFER_BYTES, PIER_NO_DEADLINE, on_read, server);
-  bench_check(read != 0, "pier_read", 0);
-}
 
 static void on_written(const pier_result *result) {
   side_check(result->status, "write");
-  server__read(result->context);
+}
+
+/* As for other pipes: see stream.c. */
+static void server__answer(struct server *server, const char *bytes, size_t length) {
+  size_t sent = 0;
+  int status = pier_try_write(server->pipe, bytes, length, &sent);
+
+  if (sent == length) {
+    return;
+  }
+  bench_check(status == PIER_OK || status == PIER_EAGAIN, "pier_try_write", status);
+  bench_check(length - sent <= ECHO_BYTES_MAX, "too long a block", (long long)length);
+  memcpy(server->rest, bytes + sent, length - sent);
+  pier_operation write = pier_write(server->pipe, server->rest, length - sent, PIER_NO_DEADLINE, on_written, server);
+  bench_check(write != 0, "pier_write", 0);
 }
 
 static void on_read(const pier_result *result) {
   struct server *server = result->context;
 
-  if (result->status != PIER_OK || result->end) {
+  if (!result->more) {
     bench_end(server->result);
     side_check(pier_close(server->pipe, NULL, NULL), "pier_close");
     return;
   }
   server->result->bytes += result->bytes;
-  pier_operation write = pier_write(server->pipe, server->buffer, result->bytes, PIER_NO_DEADLINE, on_written, server);
-  bench_check(write != 0, "pier_write", 0);
+  server__answer(server, result->data, result->bytes);
 }
 
 int side_pipe_foreign(const struct bench_options *options, struct bench_result *result) {
@@ -46,7 +54,8 @@ int side_pipe_foreign(const struct bench_options *options, struct bench_result *
   side_check(pier_register(server->loop, native, NULL, &server->pipe), "pier_register");
   side_counts_begin(&counts, server->loop);
   bench_begin(result);
-  server__read(server);
+  pier_operation read = pier_read_multishot(server->pipe, PIER_NO_DEADLINE, on_read, server);
+  bench_check(read != 0, "pier_read_multishot", 0);
   side_check(pier_loop_run(server->loop, PIER_RUN_DEFAULT, PIER_NO_TIMEOUT), "pier_loop_run");
   result->operations = result->bytes / options->block_bytes;
   side_counts_end(&counts, server->loop, result, result->operations);
