@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -113,11 +112,12 @@ static void epoll__wake(struct poller *poller) {
   eventfd_write(port_common__of(poller)->wake, 1); /* fails when it is full, and then it is readable all the same */
 }
 
+static void epoll__host(struct poller *poller) { (void)poller; /* all is in the set, for whoever waits */ }
 static void epoll__flush(struct poller *poller) { (void)poller; /* each call is one of the system's */ }
 
 /* ---- Waiting ---- */
 
-static int epoll__call(int set, struct epoll_event *events, int max, uint64_t timeout_ns) {
+int epoll__call(int set, struct epoll_event *events, int max, uint64_t timeout_ns) {
   static _Atomic bool coarse; /* before Linux 5.11 */
   if (timeout_ns == 0 || timeout_ns == UINT64_MAX)
     return epoll_wait(set, events, max, timeout_ns ? -1 : 0);
@@ -167,6 +167,7 @@ const struct port_backend epoll_backend = {
     .wait = epoll__wait,
     .wake = epoll__wake,
     .flush = epoll__flush,
+    .host = epoll__host,
     .post = port_common__post,
     .resume = epoll__resume,
     .end = epoll__end,

@@ -3,6 +3,7 @@
 #define PIER_EPOLL_H
 
 #include "port.h"
+#include <sys/epoll.h>
 
 /* What is known of a handle's descriptor; in handle->watch, under the lock of its lanes. */
 enum epoll_watch {
@@ -16,6 +17,9 @@ enum epoll_watch {
 /* Puts it into the set, for reading and, if asked for, for writing; changes what is watched for. 0 or an errno. Under the lock. */
 uint32_t epoll__watch(struct handle *handle, bool room);
 void epoll__unwatch(struct handle *handle);
+
+/* Waits for a set; in milliseconds, rounded up, where the kernel has nothing better. */
+int epoll__call(int set, struct epoll_event *events, int max, uint64_t timeout_ns);
 
 /* epoll_lane.c: operations. */
 enum port_start epoll__submit(struct op *op, struct piece *piece);

@@ -19,6 +19,7 @@ struct port_backend {
   size_t (*wait)(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns);
   void (*wake)(struct poller *poller);
   void (*flush)(struct poller *poller);
+  void (*host)(struct poller *poller); /* somebody is given its descriptor, to wait for it */
   void (*post)(struct op *op);
   /* Of one that keeps reading: it waits for more; it is settled, and gives its place in the lane to the next. */
   void (*resume)(struct op *op);
@@ -86,6 +87,7 @@ enum multishot_state {
   MULTISHOT_EDGE = 2,  /* something has come meanwhile */
   MULTISHOT_ARMED = 4, /* io_uring: the kernel has a poll for it */
   MULTISHOT_ENDING = 8, /* io_uring: it is settled, and waits for the end of that */
+  MULTISHOT_IN_SET = 32, /* io_uring: it is armed, and that is in the set (uring_set.c) */
   MULTISHOT_TRUSTLESS = 16 /* io_uring: it has ended or failed, or has urgent data: a short read says nothing about the next one */
 };
 

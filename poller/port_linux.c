@@ -164,7 +164,10 @@ void port__hurry(struct poller *poller, uint32_t seat) { poller->backend->hurry(
 void port__nudge(struct poller *poller, uint32_t seat) { poller->backend->nudge(poller, seat); }
 bool port__watch(struct poller *poller, uint32_t own_seat) { return poller->backend->watch(poller, own_seat); }
 void port__collect(struct poller *poller) { poller__wait(poller, 0); }
-uintptr_t port__native(struct poller *poller) { return poller->port; }
+uintptr_t port__native(struct poller *poller) {
+  poller->backend->host(poller);
+  return poller->port;
+}
 
 /* No packet that names an operation by its address ever comes here. */
 bool port__is_final(struct op *op) {

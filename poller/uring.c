@@ -58,6 +58,7 @@ static void uring__close_rings(struct uring *uring) {
     mutex__destroy(&ring->handing);
     close(ring->wake);
   }
+  set__close(uring);
   port_common__close(&uring->common);
   free(uring);
 }
@@ -77,6 +78,7 @@ static int uring__open(struct poller *poller, uint32_t threads) {
   if (!uring)
     return PIER_ENOMEM;
   port_common__open(&uring->common);
+  uring->set = -1;
   int status = PIER_OK;
   while (uring->count < count && status == PIER_OK) {
     status = uring__open_ring(&uring->rings[uring->count]);
@@ -158,6 +160,15 @@ static void uring__woken(struct poller *poller, const struct uring_completion *c
     uring__here(poller)->armed_by = 0; /* it has run out: the next wait arms it again */
 }
 
+/* Each time that something in the set is ready. */
+static void uring__shown(struct poller *poller, const struct uring_completion *completion) {
+  struct uring *uring = uring__of(poller);
+  if (!(completion->flags & IORING_CQE_F_MORE) && completion->result != -ECANCELED)
+    uring->set_armed_by = 0;
+  if (uring->set >= 0)
+    set__wait(poller, 0);
+}
+
 /* Another seat's ring has something; whose thread looks there is not decided here. */
 static void uring__watched(struct poller *poller, const struct uring_completion *completion) {
   struct uring *uring = uring__of(poller);
@@ -172,6 +183,8 @@ static size_t uring__sort(struct poller *poller, const struct uring_completion *
     const struct uring_completion *completion = &completions[i];
     if (completion->id == URING_WAKE)
       uring__woken(poller, completion);
+    else if (completion->id == URING_SET)
+      uring__shown(poller, completion);
     else if (completion->id >= URING_WATCH && completion->id < URING_WATCH + uring__of(poller)->count)
       uring__watched(poller, completion);
     else if (completion->id == URING_CANCEL)
@@ -190,15 +203,26 @@ static bool uring__may_sleep(struct poller *poller, struct uring_ring *ring) {
   return !port__has_due(poller) && (!poller->seats || inbox__sleep(&ring->inbox));
 }
 
+/* Hands over what is in line, and waits. Of that some may be through already, and is not to wait for what is not. */
+static void uring__await(struct poller *poller, struct uring_ring *ring, uint64_t timeout_ns) {
+  uint64_t wait_ns = timeout_ns && uring__may_sleep(poller, ring) ? timeout_ns : 0;
+  if (!set__is_awaited(uring__of(poller))) {
+    uring__enter(poller, wait_ns);
+    return;
+  }
+  uring__enter(poller, 0);
+  set__wait(poller, io_uring_cq_ready(&ring->ring) ? 0 : wait_ns);
+}
+
 static size_t uring__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns) {
   struct uring_ring *ring = uring__here(poller);
   struct uring_completion completions[PORT_BATCH];
   size_t taken = 0, foreign = 0, count;
   if (!ring->armed_by || (!poller->seats && ring->armed_by != thread__self()))
     uring__push_wake(poller);
+  set__show(poller);
   uring__take_over(poller);
-  /* Some of that may be through already, and is not to wait for what is not. */
-  uring__enter(poller, timeout_ns && uring__may_sleep(poller, ring) ? timeout_ns : 0);
+  uring__await(poller, ring, timeout_ns);
   inbox__rise(&ring->inbox);
   do {
     count = uring__take(ring, completions, PORT_BATCH);
@@ -222,6 +246,7 @@ const struct port_backend uring_backend = {
     .wait = uring__wait,
     .wake = uring__wake,
     .flush = uring__flush,
+    .host = set__host,
     .post = uring__hand_settled,
     .resume = uring__resume,
     .end = uring__end,

@@ -11,6 +11,7 @@
 /* What a completion names that no operation stands behind; an operation's id has its kind in it. */
 #define URING_WAKE ((uint64_t)PORT_WAKE_KEY)
 #define URING_CANCEL ((uint64_t)2)
+#define URING_SET ((uint64_t)3)     /* uring_set.c */
 #define URING_WATCH ((uint64_t)0x100) /* and the seat that is watched */
 
 /* One ring, tended by one thread at a time: by who drives the loop, or by the poller thread whose seat it is, or who stands in for
@@ -36,6 +37,11 @@ struct uring_ring {
    slot. */
 struct uring {
   struct port_common common; /* first: see port_common__of() */
+  int set;                   /* uring_set.c; -1: not made */
+  _Atomic uint32_t readers;  /* in it */
+  _Atomic bool hosted;       /* somebody has been given the ring */
+  _Atomic bool shown;        /* so the ring polls the set, and not the set the ring */
+  uint64_t set_armed_by;     /* as armed_by, of that poll */
   uint32_t count;
   struct uring_ring rings[];
 };
@@ -78,9 +84,11 @@ static inline bool uring__is_home(const struct handle *handle) {
 uint32_t uring__push(struct op *op);
 void uring__push_cancel(struct op *op);
 void uring__push_cancel_all(struct handle *handle);
-/* Polls, in the ring of this thread: the eventfd that wakes it, for good; another seat's ring, once. */
+/* Polls, in the ring of this thread: the eventfd that wakes it, for good; another seat's ring, once; the set, for good. Those for good are
+   put in line again for another thread. */
 void uring__push_wake(struct poller *poller);
 void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat);
+void uring__push_set(struct poller *poller);
 /* Has the kernel take what is in line, and waits for a completion, at most so long; 0 is not at all. */
 void uring__enter(struct poller *poller, uint64_t timeout_ns);
 void uring__flush(struct poller *poller);
@@ -107,12 +115,29 @@ bool uring__ask(struct op *op);
 /* The poll is put in line; false: it is settled. */
 bool uring__begin_multishot(struct op *op);
 void uring__polled(struct op *op, int32_t result, uint32_t flags);
+/* The same of one that is in the set; stale ids do nothing. */
+void uring__told(struct poller *poller, uint64_t id, uint32_t events);
+/* Of a handle that closes: has its reader run, if that is in the set. What the kernel ends by descriptor does not know it. */
+void uring__end_reader(struct handle *handle);
 /* Its end is asked for: whoever has it in hand sees that, or it is run. */
 void uring__cancel_multishot(struct op *op);
 void uring__resume(struct op *op);
 void uring__end(struct op *op);
 /* A completion of the kernel's; false if none of our operations stands behind it. */
 bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32_t flags);
+
+/* uring_set.c: readers that go on, in an epoll set. */
+
+/* False: there is no place for it there, and the ring has to poll for it. */
+bool set__add(struct op *op);
+void set__remove(struct op *op);
+/* Whether this is what the thread has to wait for; and does so. */
+bool set__is_awaited(struct uring *uring);
+void set__wait(struct poller *poller, uint64_t timeout_ns);
+/* Somebody is given the ring, to wait for it. And by whoever comes to the loop: has the ring show what is in the set. */
+void set__host(struct poller *poller);
+void set__show(struct poller *poller);
+void set__close(struct uring *uring);
 
 /* uring_at_once.c: calls that are made inside the submit, because they are likely to end there and cost less than by way of the ring. */
 

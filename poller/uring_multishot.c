@@ -4,6 +4,7 @@
 #include "uring.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 
 /* Under the lock: takes it in hand, unless somebody has it. */
 static bool uring__seize(struct op *op) {
@@ -22,14 +23,22 @@ static bool uring__goes_on(struct op *op) {
   return more;
 }
 
+static void uring__mark(struct op *op, uintptr_t more, uintptr_t less) {
+  struct mutex *lock = port_common__lock(op->handle);
+  mutex__lock(lock);
+  op->system[MULTISHOT_STATE] = (op->system[MULTISHOT_STATE] | more) & ~less;
+  mutex__unlock(lock);
+}
+
 /* It stays in our hands until it is armed: nobody can find it half-way. What is there already is an edge at once. */
 bool uring__begin_multishot(struct op *op) {
   struct mutex *lock = port_common__lock(op->handle);
-  mutex__lock(lock);
-  op->system[MULTISHOT_STATE] |= MULTISHOT_BUSY | MULTISHOT_ARMED;
-  mutex__unlock(lock);
-  if (!uring__ask(op))
-    return false;
+  uring__mark(op, MULTISHOT_BUSY | MULTISHOT_ARMED | MULTISHOT_IN_SET, 0); /* before it is: it may be told of from then on */
+  if (!set__add(op)) {
+    uring__mark(op, 0, MULTISHOT_IN_SET);
+    if (!uring__ask(op))
+      return false;
+  }
   mutex__lock(lock);
   bool due = uring__goes_on(op);
   mutex__unlock(lock);
@@ -53,6 +62,38 @@ void uring__polled(struct op *op, int32_t result, uint32_t flags) {
   if (ended)
     uring__finish(op);
   else if (due)
+    multishot__due(op);
+}
+
+static void uring__told_of(struct op *op, uint32_t events) {
+  struct mutex *lock = port_common__lock(op->handle);
+  uintptr_t *state = &op->system[MULTISHOT_STATE];
+  mutex__lock(lock);
+  bool stands = *state & MULTISHOT_IN_SET;
+  if (stands)
+    *state |= MULTISHOT_EDGE | (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI) ? MULTISHOT_TRUSTLESS : 0u);
+  bool due = stands && uring__seize(op);
+  mutex__unlock(lock);
+  if (due)
+    multishot__due(op);
+}
+
+/* Held, for what another thread does may be its end. */
+void uring__told(struct poller *poller, uint64_t id, uint32_t events) {
+  struct op *op = op__hold_in_kernel(poller, id);
+  if (!op)
+    return;
+  uring__told_of(op, events);
+  op__let_go(op);
+}
+
+void uring__end_reader(struct handle *handle) {
+  struct mutex *lock = port_common__lock(handle);
+  mutex__lock(lock);
+  struct op *op = handle->lanes[0].current;
+  bool due = op && op__is_multishot(op) && (op->system[MULTISHOT_STATE] & MULTISHOT_IN_SET) && uring__seize(op);
+  mutex__unlock(lock);
+  if (due)
     multishot__due(op);
 }
 
@@ -89,14 +130,16 @@ void uring__resume(struct op *op) {
     uring__go_home(op); /* to be armed again, in our hands until then */
 }
 
-/* It is settled. The kernel's last word on the poll comes before its last callback: its slot is named there. */
+/* It is settled. The ring's last word on the poll comes before its last callback: its slot is named there. A set has no last word. */
 void uring__end(struct op *op) {
   struct mutex *lock = port_common__lock(op->handle);
   uintptr_t *state = &op->system[MULTISHOT_STATE];
   mutex__lock(lock);
-  bool armed = *state & MULTISHOT_ARMED;
-  *state |= MULTISHOT_ENDING;
+  bool in_set = *state & MULTISHOT_IN_SET, armed = (*state & MULTISHOT_ARMED) && !in_set;
+  *state = (*state | MULTISHOT_ENDING) & ~(uintptr_t)MULTISHOT_IN_SET;
   mutex__unlock(lock);
+  if (in_set)
+    set__remove(op);
   if (!armed)
     uring__go_home(op);
   else if (uring__is_home(op->handle))

@@ -137,6 +137,7 @@ bool uring__cancel_all(struct handle *handle) {
   /* By descriptor: everything of it that the ring has. Of a borrowed one that may be another handle's too. */
   if (!(handle->slot.flags & HANDLE_OURS) || !uring__is_home(handle) || (handle->watch & PORT_HAS_IOCTLS))
     return false;
+  uring__end_reader(handle);
   uring__push_cancel_all(handle);
   return true;
 }

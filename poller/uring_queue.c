@@ -104,25 +104,35 @@ void uring__push_cancel_all(struct handle *handle) {
   mutex__unlock(&ring->lock);
 }
 
-/* A poll of the eventfd that stays: each write to it is a completion, and nobody has to read it. */
-void uring__push_wake(struct poller *poller) {
+/* A poll that stays, of a descriptor that nobody has to read for it. That of a thread which may have ended is taken back: it would tell late. */
+static void uring__push_poll(struct poller *poller, int descriptor, uint64_t key, uint64_t *armed_by) {
   struct uring_ring *ring = uring__here(poller);
   unsigned index;
   mutex__lock(&ring->lock);
-  struct io_uring_sqe *entry = ring->armed_by ? uring__entry(poller, ring, &index) : NULL;
+  struct io_uring_sqe *entry = *armed_by ? uring__entry(poller, ring, &index) : NULL;
   if (entry) {
-    /* That of a thread which may have ended: it would wake late. */
-    io_uring_prep_poll_remove(entry, URING_WAKE);
+    io_uring_prep_poll_remove(entry, key);
     uring__mark_cancel(entry);
   }
   entry = uring__entry(poller, ring, &index);
-  ring->armed_by = 0;
+  *armed_by = 0;
   if (entry) {
-    io_uring_prep_poll_multishot(entry, ring->wake, POLLIN);
-    entry->user_data = URING_WAKE;
-    ring->armed_by = thread__self();
+    io_uring_prep_poll_multishot(entry, descriptor, POLLIN);
+    entry->user_data = key;
+    *armed_by = thread__self();
   }
   mutex__unlock(&ring->lock);
+}
+
+void uring__push_wake(struct poller *poller) {
+  struct uring_ring *ring = uring__here(poller);
+  uring__push_poll(poller, ring->wake, URING_WAKE, &ring->armed_by);
+}
+
+void uring__push_set(struct poller *poller) {
+  struct uring *uring = uring__of(poller);
+  if (uring->set_armed_by != thread__self())
+    uring__push_poll(poller, uring->set, URING_SET, &uring->set_armed_by);
 }
 
 void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat) {

@@ -1,0 +1,296 @@
+/* Readers that go on and are waited for in an epoll set beside the ring (poller/uring_set.c): that they are there, and that whoever waits,
+ * and whatever comes, is noticed all the same. */
+#include "chunks.h"
+
+#include "loop.h"
+#include "uring.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ROOM = 16, MORE = 20, ROUNDS = 20, HOST_MS = 5000 };
+
+typedef struct reader {
+  pier_handle ends[2];
+  chunks *books;
+  pier_operation read;
+  size_t sent;
+} reader;
+
+static pier_loop *open_with_a_ring(void) {
+  pier_loop *loop = support__open();
+  if (strcmp(pier_loop_backend(loop), "uring") != 0) {
+    support__close(loop);
+    support__skip("there is no ring");
+  }
+  return loop;
+}
+
+static unsigned in_set(pier_loop *loop) {
+  return atomic_load(&uring__of(loop__poller(loop))->readers);
+}
+
+static void start(pier_loop *loop, reader *self, uint64_t deadline_ns) {
+  self->books = chunks__new(0);
+  self->books->datagrams = true; /* single bytes, which nobody compares */
+  self->sent = 0;
+  self->read = chunks__read(self->books, self->ends[0], deadline_ns);
+  if (!support__threads())
+    assert_status(pier_loop_run(loop, PIER_RUN_NOWAIT, 0), PIER_OK);
+}
+
+static reader *begin(pier_loop *loop, streams_sort sort) {
+  reader *self = support__alloc(sizeof *self);
+  streams__pair(loop, sort, self->ends);
+  start(loop, self, PIER_NO_DEADLINE);
+  return self;
+}
+
+static void send_one(reader *self) {
+  pier_sync_result result;
+  assert_status(pier_sync_write(pier_handle_native(self->ends[1]), "x", 1, PIER_NO_TIMEOUT, &result), PIER_OK);
+  self->sent++;
+}
+
+static void exchange(pier_loop *loop, reader *self) {
+  send_one(self);
+  chunks__await_bytes(loop, self->books, self->sent);
+}
+
+static void close_it(const pier_result *result) {
+  reader *self = result->context;
+  pier_close(self->ends[0], NULL, NULL);
+}
+
+/* Its peer is quiet and stays open: nothing but the close itself ends it, by a thread that tends the ring. */
+static void finish(pier_loop *loop, reader *self) {
+  assert_true(pier_post(loop, close_it, self) != 0);
+  await_last(loop, self->books, PIER_ECLOSED);
+  support__close_handle(loop, self->ends[1]);
+}
+
+/* The first are in it, the ring has the others, and a place that becomes free is taken again. */
+static void the_first_are_in_the_set(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  const streams_sort sorts[] = {STREAMS_PIPE, STREAMS_TCP, STREAMS_UDP, STREAMS_KEPT_TCP};
+  reader *readers[MORE];
+  for (unsigned i = 0; i < MORE; i++) {
+    readers[i] = begin(loop, sorts[i % 4]);
+    assert_int_equal(in_set(loop), i < ROOM ? i + 1 : ROOM);
+  }
+  for (unsigned round = 0; round < ROUNDS; round++) {
+    for (unsigned i = 0; i < MORE; i++)
+      send_one(readers[i]);
+    for (unsigned i = 0; i < MORE; i++)
+      chunks__await_bytes(loop, readers[i]->books, readers[i]->sent);
+  }
+  finish(loop, readers[0]);
+  assert_int_equal(in_set(loop), ROOM - 1);
+  reader *next = begin(loop, STREAMS_PIPE);
+  assert_int_equal(in_set(loop), ROOM);
+  finish(loop, next);
+  for (unsigned i = 1; i < MORE; i++)
+    finish(loop, readers[i]);
+  assert_int_equal(in_set(loop), 0);
+  support__close(loop);
+}
+
+/* Where poller threads have a ring each there is none. */
+static void a_pool_has_no_set(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  reader *self = begin(loop, STREAMS_TCP);
+  exchange(loop, self);
+  assert_int_equal(in_set(loop), 0);
+  finish(loop, self);
+  support__close(loop);
+}
+
+/* A cancel and a deadline end it there, with nothing taken, and it can begin again. */
+static void one_that_is_ended_leaves_it(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  reader *self = begin(loop, STREAMS_KEPT_TCP);
+  for (unsigned round = 0; round < ROUNDS; round++) {
+    bool cancelled = round % 2 == 0;
+    assert_int_equal(in_set(loop), 1);
+    exchange(loop, self);
+    if (cancelled)
+      assert_status(pier_cancel(self->read), PIER_OK);
+    await_last(loop, self->books, cancelled ? PIER_ECANCELED : PIER_ETIMEDOUT);
+    assert_int_equal(in_set(loop), 0);
+    start(loop, self, cancelled ? pier_deadline_in(20 * PIER_MILLISECOND) : PIER_NO_DEADLINE);
+  }
+  finish(loop, self);
+  support__close(loop);
+}
+
+/* What comes later to a descriptor that is the user's again concerns nobody: it has been taken out. */
+static void a_descriptor_that_is_kept_is_taken_out(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  const pier_register_options options = {.keep_open = true};
+  pier_native natives[2];
+  reader *other = begin(loop, STREAMS_TCP), *self = support__alloc(sizeof *self);
+  support__native_tcp_pair(natives);
+  assert_status(pier_register(loop, natives[0], &options, &self->ends[0]), PIER_OK);
+  assert_status(pier_register(loop, natives[1], NULL, &self->ends[1]), PIER_OK);
+  start(loop, self, PIER_NO_DEADLINE);
+  exchange(loop, self);
+  assert_int_equal(in_set(loop), 2);
+  support__close_handle(loop, self->ends[0]);
+  await_last(loop, self->books, PIER_ECLOSED);
+  assert_int_equal(in_set(loop), 1);
+  uint64_t packets = support__metrics(loop).packets;
+  send_one(self);
+  exchange(loop, other);
+  assert_int_equal(support__metrics(loop).packets, packets + 1);
+  assert_status(pier_register(loop, natives[0], NULL, &self->ends[0]), PIER_OK);
+  streams__close_pair(loop, self->ends);
+  finish(loop, other);
+  support__close(loop);
+}
+
+/* A set tells two registrations of a descriptor apart only by another number for it: the second is the ring's. */
+static void a_descriptor_is_in_it_once(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  const pier_register_options options = {.keep_open = true};
+  reader *first = begin(loop, STREAMS_TCP), *second = support__alloc(sizeof *second);
+  assert_status(pier_register(loop, pier_handle_native(first->ends[0]), &options, &second->ends[0]), PIER_OK);
+  start(loop, second, PIER_NO_DEADLINE);
+  assert_int_equal(in_set(loop), 1);
+  for (unsigned i = 1; i <= ROUNDS; i++) {
+    send_one(first);
+    while (atomic_load(&first->books->bytes) + atomic_load(&second->books->bytes) < i)
+      assert_status(pier_loop_run(loop, PIER_RUN_ONCE, PIER_NO_TIMEOUT), PIER_OK);
+  }
+  support__close_handle(loop, second->ends[0]);
+  await_last(loop, second->books, PIER_ECLOSED);
+  finish(loop, first);
+  support__close(loop);
+}
+
+/* ---- The thread waits for the set ---- */
+
+typedef struct caller {
+  pier_loop *loop;
+  support_outcome *posted;
+  pier_address address;
+} caller;
+
+static void post_later(void *context) {
+  caller *self = context;
+  pier_post(self->loop, support__take, self->posted);
+}
+
+static void connect_later(void *context) {
+  caller *self = context;
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(self->address.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int client = socket(AF_INET, SOCK_STREAM, 0);
+  if (connect(client, (const struct sockaddr *)&to, sizeof to) == 0)
+    close(client);
+}
+
+/* A post, a completion of the ring, a timer. */
+static void it_is_woken_by_what_is_not_in_the_set(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  reader *self = begin(loop, STREAMS_TCP);
+  caller *other = support__alloc(sizeof *other);
+  other->loop = loop;
+  pier_handle listener = streams__tcp_listen(loop, &other->address);
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    support_outcome *accepted = support__outcome();
+    other->posted = support__outcome();
+    support_thread *thread = support__thread_start(post_later, other);
+    while (!support__called(other->posted))
+      assert_status(pier_loop_run(loop, PIER_RUN_ONCE, PIER_NO_TIMEOUT), PIER_OK);
+    support__thread_join(thread);
+    assert_true(pier_tcp_accept(listener, PIER_NO_DEADLINE, support__take, accepted) != 0);
+    thread = support__thread_start(connect_later, other);
+    while (!support__called(accepted))
+      assert_status(pier_loop_run(loop, PIER_RUN_ONCE, PIER_NO_TIMEOUT), PIER_OK);
+    support__thread_join(thread);
+    support__close_handle(loop, accepted->got.opened);
+    uint64_t begin_ns = pier_now_ns();
+    assert_status(pier_loop_run(loop, PIER_RUN_ONCE, 5 * PIER_MILLISECOND), PIER_ETIMEDOUT);
+    assert_true(pier_now_ns() - begin_ns >= 5 * PIER_MILLISECOND);
+    exchange(loop, self);
+  }
+  support__close_handle(loop, listener);
+  finish(loop, self);
+  support__close(loop);
+}
+
+/* ---- A host waits for the ring ---- */
+
+static void host_until(pier_loop *loop, reader *self) {
+  while (atomic_load(&self->books->bytes) < self->sent) {
+    struct pollfd asked = {.fd = (int)pier_loop_native(loop), .events = POLLIN};
+    size_t none = 0;
+    assert_int_equal(poll(&asked, 1, HOST_MS), 1); /* or the descriptor says nothing of it */
+    assert_status(pier_loop_dispatch(loop, NULL, &none), PIER_OK);
+  }
+}
+
+static void dispatch_elsewhere(void *context) {
+  size_t none = 0;
+  pier_loop_dispatch(context, NULL, &none);
+}
+
+/* The ring shows what is in the set; also when the thread ends that had the ring do so. */
+static void a_host_who_comes_later_sees_them(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  reader *early = begin(loop, STREAMS_TCP), *late;
+  struct pollfd asked = {.events = POLLIN};
+  exchange(loop, early);
+  assert_int_equal(in_set(loop), 1);
+  asked.fd = (int)pier_loop_native(loop);
+  late = begin(loop, STREAMS_TCP);
+  assert_int_equal(in_set(loop), 1);
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    send_one(early);
+    host_until(loop, early);
+    send_one(late);
+    host_until(loop, late);
+    assert_int_equal(poll(&asked, 1, 0), 0); /* neither keeps the other ready */
+    if (i % 5 == 4)
+      support__thread_join(support__thread_start(dispatch_elsewhere, loop));
+    exchange(loop, early);
+  }
+  finish(loop, early);
+  finish(loop, late);
+  support__close(loop);
+}
+
+static void with_a_host_from_the_start_nothing_is_in_it(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  assert_true(pier_loop_native(loop) != PIER_NATIVE_NONE);
+  reader *self = begin(loop, STREAMS_TCP);
+  assert_int_equal(in_set(loop), 0);
+  send_one(self);
+  host_until(loop, self);
+  finish(loop, self);
+  support__close(loop);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      SUPPORT_TEST(the_first_are_in_the_set),
+      SUPPORT_TEST_POOL(a_pool_has_no_set),
+      SUPPORT_TEST(one_that_is_ended_leaves_it),
+      SUPPORT_TEST(a_descriptor_that_is_kept_is_taken_out),
+      SUPPORT_TEST(a_descriptor_is_in_it_once),
+      SUPPORT_TEST(it_is_woken_by_what_is_not_in_the_set),
+      SUPPORT_TEST(a_host_who_comes_later_sees_them),
+      SUPPORT_TEST(with_a_host_from_the_start_nothing_is_in_it),
+  };
+  return support__main(argc, argv, "set_linux", tests, sizeof tests / sizeof tests[0]);
+}
