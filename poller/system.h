@@ -59,7 +59,7 @@ struct thread {
 int thread__start(struct thread *thread, void (*run)(void *argument), void *argument);
 void thread__join(struct thread *thread);
 void thread__yield(void);
-/* A number that no other living thread has; never 0. */
+/* A number that no other living thread has; never 0. On Linux no thread of the process has had it, or ever will. */
 uint64_t thread__self(void);
 
 /* Address space without memory behind it; null if there is none. */

@@ -126,7 +126,15 @@ void thread__join(struct thread *thread) {
 }
 
 void thread__yield(void) { sched_yield(); }
-uint64_t thread__self(void) { return (uint64_t)pthread_self(); }
+
+/* Not pthread_self(): that is an address, and the next thread has it. Whoever keeps a number would take it for the one that ended. */
+uint64_t thread__self(void) {
+  static _Atomic uint64_t last;
+  static _Thread_local uint64_t own;
+  if (!own)
+    own = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+  return own;
+}
 
 void *memory__reserve(size_t bytes) {
   void *address = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -1,6 +1,8 @@
 /* The io_uring backend's own: who drives the ring, and what its queues hold. */
 #include "streams.h"
 
+#include "loop.h"
+
 #include <fcntl.h>
 #include <poll.h>
 
@@ -72,6 +74,37 @@ static void b36_submits_and_cancels_before_the_first_drive(void **state) {
   assert_int_equal(self->bytes[1], 'x');
   streams__close_pair(loop, first);
   streams__close_pair(loop, second);
+  support__close(loop);
+}
+
+/* ---- One thread in the place of another ---- */
+
+static void drive_once(void *context) {
+  pier_loop_run(context, PIER_RUN_ONCE, PIER_NO_TIMEOUT);
+}
+
+static bool waits(void *context) {
+  return atomic_load(&loop__poller(context)->inbox.state) == INBOX_ASLEEP && atomic_load(&((pier_loop *)context)->driver);
+}
+
+/* The system gives a thread the stack of the one that ended, and its address for a name. What wakes the ring has ended with that one. */
+static void b36_a_thread_in_anothers_place_is_woken(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_address address;
+  pier_handle listener = streams__tcp_listen(loop, &address);
+  support_outcome *accepted = support__outcome();
+  assert_true(pier_tcp_accept(listener, PIER_NO_DEADLINE, support__take, accepted) != 0);
+  for (unsigned i = 0; i < 100; i++) {
+    support_outcome *posted = support__outcome();
+    support_thread *thread = support__thread_start(drive_once, loop);
+    support__until(NULL, waits, loop, "the loop to wait");
+    assert_true(pier_post(loop, support__take, posted) != 0);
+    support__await(NULL, posted);
+    support__thread_join(thread);
+  }
+  support__close_handle(loop, listener);
+  await_status(loop, accepted, PIER_ECLOSED);
   support__close(loop);
 }
 
@@ -340,6 +373,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(b36_the_driver_ends_and_its_operations_go_on),
       SUPPORT_TEST(b36_submits_and_cancels_before_the_first_drive),
+      SUPPORT_TEST(b36_a_thread_in_anothers_place_is_woken),
       SUPPORT_TEST(b36_two_threads_drive_in_turn),
       SUPPORT_TEST(a_host_is_woken_before_its_first_dispatch),
       SUPPORT_TEST(more_operations_than_the_queues_hold),
