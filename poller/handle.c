@@ -25,6 +25,7 @@ struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t 
   atomic_init(&handle->position, 0);
   handle->detail = NULL;
   port__init_handle(handle);
+  doze__disturb(poller);
   return handle;
 }
 

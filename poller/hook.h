@@ -10,6 +10,7 @@
 
 struct handle;
 struct op;
+struct poller;
 struct posts;
 struct timers;
 
@@ -22,6 +23,7 @@ struct hooks {
   bool (*control)(uint32_t code, bool on); /* a socket of ours is to be switched; true: the system is to refuse it */
   void (*post_coming)(struct posts *posts);  /* a thread that posts has looked for a segment, and has no place in it yet */
   void (*post_claimed)(struct posts *posts); /* it has a place, and nobody can see the post there yet */
+  void (*dozing)(struct poller *poller);     /* nothing can come off its port, and its thread is about to say that it sleeps */
   void (*timer_taken)(struct timers *timers); /* a thread has a timer to run, and has not looked yet whether it still is to */
 };
 extern PIER_API struct hooks pier_hooks;

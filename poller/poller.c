@@ -93,6 +93,7 @@ int poller__open(struct poller *poller, pier_loop *loop, const struct poller_lim
     return PIER_ENOMEM;
   poller->loop = loop;
   inbox__init(&poller->inbox);
+  doze__open(&poller->doze, limits->use_port);
   mutex__init(&poller->associating);
   for (unsigned i = 0; i < POLLER_ORDER_LOCKS; i++)
     mutex__init(&poller->order_locks[i]);
@@ -120,6 +121,7 @@ void poller__close(struct poller *poller) {
   atomic_store_explicit(&table[poller->index], NULL, memory_order_release);
   port__close(poller);
   poller__close_memory(poller);
+  doze__close(&poller->doze);
   for (unsigned i = 0; i < POLLER_ORDER_LOCKS; i++)
     mutex__destroy(&poller->order_locks[i]);
   mutex__destroy(&poller->associating);
@@ -167,6 +169,8 @@ void poller__wake(struct poller *poller) {
   if (atomic_exchange_explicit(&poller->wake_posted, 1, memory_order_seq_cst))
     return;
   poller__count(poller, COUNTER_WAKES, 1);
+  if (doze__call(poller))
+    return;
   /* Queuing a packet can fail for want of non-paged memory. What was brought lies in the inbox, so nothing is lost; but
      nobody else will wake the loop for it, so this thread stays at it. */
   while (!port__post_wake(poller))

@@ -4,6 +4,7 @@
 #ifndef PIER_POLLER_H
 #define PIER_POLLER_H
 
+#include "doze.h"
 #include "handle.h"
 #include "inbox.h"
 #include "local.h"
@@ -20,6 +21,7 @@ struct poller {
   struct slab operations;
   struct slab handles;
   struct inbox inbox;
+  struct doze doze;
   uint64_t looked_ns;  /* when the port was looked at last; the thread's that drives or leads */
   struct posts posts;
   struct mutex associating;

@@ -263,6 +263,11 @@ int pier_loop_dispatch(pier_loop *loop, pier_packet *packets, size_t *count) {
 
 uint64_t pier_loop_timeout_ns(pier_loop *loop) { return loop ? timers__due_in_ns(&loop->timers) : PIER_NO_TIMEOUT; }
 
-pier_native pier_loop_native(pier_loop *loop) { return loop ? port__native(&loop->poller) : PIER_NATIVE_NONE; }
+pier_native pier_loop_native(pier_loop *loop) {
+  if (!loop)
+    return PIER_NATIVE_NONE;
+  doze__forbid(&loop->poller);
+  return port__native(&loop->poller);
+}
 
 const char *pier_loop_backend(pier_loop *loop) { return loop ? port__name(&loop->poller) : "none"; }

@@ -38,7 +38,7 @@ typedef enum pier_run_mode {
 /** What a loop has done since it was opened, and what it holds now. Counted without locks: a moment's view. */
 typedef struct pier_metrics {
   uint64_t turns;               /**< turns of the loop */
-  uint64_t waits;               /**< calls that waited on the port (GetQueuedCompletionStatusEx) */
+  uint64_t waits;               /**< calls that waited, on the port (GetQueuedCompletionStatusEx) or, with no handle, beside it */
   uint64_t packets;             /**< packets dequeued; the loop's own (wakes, and signals of events and timers) not counted */
   uint64_t packets_foreign;     /**< packets that no operation of Pier's stood behind */
   uint64_t packets_dropped;     /**< foreign ones that nobody wanted */

@@ -206,6 +206,12 @@ static bool run__should_look(struct poller *poller, const struct turn *turn) {
   return true;
 }
 
+/* A doze has no end: a condition's may be as coarse as the system's clock. */
+static void run__wait(struct poller *poller, uint64_t timeout_ns) {
+  if (timeout_ns != UINT64_MAX || !doze__wait(poller))
+    poller__wait(poller, timeout_ns);
+}
+
 void run__gather(pier_loop *loop, struct turn *turn, uint64_t timeout_ns) {
   struct poller *poller = &loop->poller;
   bool due = run__collect(loop, turn);
@@ -213,7 +219,7 @@ void run__gather(pier_loop *loop, struct turn *turn, uint64_t timeout_ns) {
     poller__wait(poller, 0);
   } else if (!due && inbox__sleep(&poller->inbox)) {
     uint64_t due_in_ns = timers__due_in_ns(&loop->timers); /* asked for now: who adds an earlier one wakes us */
-    poller__wait(poller, due_in_ns < timeout_ns ? due_in_ns : timeout_ns);
+    run__wait(poller, due_in_ns < timeout_ns ? due_in_ns : timeout_ns);
     poller->looked_ns = 0;
   } else if (due) {
     return;
