@@ -46,7 +46,7 @@ static bool set__admit(struct poller *poller) {
   uint32_t readers = atomic_load_explicit(&uring->readers, memory_order_relaxed);
   bool admitted = !poller->seats && !set__is_hosted(uring) && readers < SET_READERS_MAX && set__make(uring);
   if (admitted)
-    atomic_store_explicit(&uring->readers, readers + 1, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&uring->readers, 1, memory_order_seq_cst); /* who leaves does not take the lock */
   bool unseen = admitted && readers == 0 && ring->armed_by != thread__self();
   mutex__unlock(&ring->lock);
   if (unseen) /* by a thread that waits: it does so for the ring alone */
@@ -109,8 +109,12 @@ void set__wait(struct poller *poller, uint64_t timeout_ns) {
 
 void set__host(struct poller *poller) {
   struct uring *uring = uring__of(poller);
-  if (!poller->seats && !atomic_exchange_explicit(&uring->hosted, true, memory_order_seq_cst) &&
-      atomic_load_explicit(&uring->readers, memory_order_seq_cst))
+  struct uring_ring *ring = &uring->rings[0];
+  mutex__lock(&ring->lock);
+  bool first = !atomic_exchange_explicit(&uring->hosted, true, memory_order_seq_cst);
+  bool unseen = first && atomic_load_explicit(&uring->readers, memory_order_seq_cst);
+  mutex__unlock(&ring->lock);
+  if (unseen) /* in the ring, until somebody comes */
     poller__wake(poller);
 }
 
