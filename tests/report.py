@@ -21,6 +21,7 @@ class Totals:
     def __init__(self):
         self.passed = self.failed = 0
         self.skips = []
+        self.failures = []
 
     def line(self):
         return f"{self.passed} passed, {self.failed} failed, {len(self.skips)} skipped"
@@ -61,6 +62,8 @@ def count(record, totals):
     for outcome, name, reason in cases:
         totals.passed += outcome == "OK"
         totals.failed += outcome == "FAILED"
+        if outcome == "FAILED":
+            totals.failures.append(f"{plain(record['name'])}: {name}")
         if outcome == "SKIPPED":
             totals.skips.append(f"{plain(record['name'])}: {name}: {reason or 'no reason given'}")
     return ended_badly or failures > 0
@@ -170,6 +173,8 @@ def main():
         run_once(options.build, names, options, totals, text)
     for skip in sorted(set(totals.skips)):
         print(f"skipped  {skip}")
+    for failure in totals.failures:
+        print(f"FAILED   {failure}")
     print(totals.line())
     if options.totals:
         with open(options.totals, "a", encoding="utf-8") as file:
