@@ -25,7 +25,7 @@ bool doze__wait(struct poller *poller) {
   struct doze *doze = &poller->doze;
   if (poller->seats || !doze__may(poller))
     return false;
-  HOOK(dozing, poller);
+  HOOK_DOZING(poller);
   mutex__lock(&doze->lock);
   atomic_exchange_explicit(&doze->asleep, 1, memory_order_acq_rel);
   bool may = doze__may(poller);

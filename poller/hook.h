@@ -23,15 +23,27 @@ struct hooks {
   bool (*control)(uint32_t code, bool on); /* a socket of ours is to be switched; true: the system is to refuse it */
   void (*post_coming)(struct posts *posts);  /* a thread that posts has looked for a segment, and has no place in it yet */
   void (*post_claimed)(struct posts *posts); /* it has a place, and nobody can see the post there yet */
-  void (*dozing)(struct poller *poller);     /* nothing can come off its port, and its thread is about to say that it sleeps */
   void (*timer_taken)(struct timers *timers); /* a thread has a timer to run, and has not looked yet whether it still is to */
 };
 extern PIER_API struct hooks pier_hooks;
 
+/* Nothing can come off its port, and its thread is about to say that it sleeps. Apart from the others, and atomic: threads with nothing to
+   do come by there while a test sets those. */
+extern PIER_API void (*_Atomic pier_hook_dozing)(struct poller *poller);
+
+static inline void hook__dozing(struct poller *poller) {
+  void (*dozing)(struct poller *) = pier_hook_dozing;
+  if (dozing)
+    dozing(poller);
+}
+
 #define HOOK(name, argument) (pier_hooks.name ? pier_hooks.name(argument) : (void)0)
+#define HOOK_DOZING(poller) hook__dozing(poller)
 #define HOOK_REFUSES(name, ...) (pier_hooks.name && pier_hooks.name(__VA_ARGS__))
 #else
 #define HOOK(name, argument) ((void)0)
+#define HOOK_DOZING(poller) ((void)0)
+#define HOOK_DOZING(poller) hook__dozing(poller)
 #define HOOK_REFUSES(name, ...) false
 #endif
 

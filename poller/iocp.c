@@ -117,14 +117,6 @@ static bool iocp__needs_event(const struct op *op) {
   return op->slot.kind == OP_IOCTL || (handle->slot.kind == PIER_KIND_MESSAGE_PIPE && op->slot.kind == OP_READ);
 }
 
-/* Its buffer is with the kernel while it waits, as of any read. */
-enum receive port__receive(struct op *op, struct chunk *chunk) { return multishot__received(op, chunk); }
-void port__receive_next(struct op *op, struct chunk *chunk) {
-  (void)op;
-  (void)chunk; /* there is never one left */
-}
-void port__resume(struct op *op) { multishot__start_again(op); }
-
 enum port_start port__submit(struct op *op, struct piece *piece) {
   poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
   op__count(op); /* before the call: afterwards its packet may have been dequeued and the operation be gone */

@@ -29,6 +29,9 @@ static inline bool iocp__still_pending(struct op *op) {
   return (uint32_t)*(volatile ULONG_PTR *)&iocp__overlapped(op)->Internal == IOCP_STATUS_PENDING;
 }
 
+/* Whether its calls without an OVERLAPPED do not wait, or can be made not to. */
+bool iocp__never_waits(struct handle *handle);
+
 /* The calls, one file per kind of handle. */
 enum port_start iocp__transfer_file(struct op *op, struct piece *piece);
 enum port_start iocp__transfer_socket(struct op *op, struct piece *piece);

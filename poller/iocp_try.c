@@ -3,7 +3,7 @@
 
 /* Only a socket that Pier opened can be made one that does not wait: for any other that would change what its owner's calls do.
    Overlapped calls are the same on both. */
-static bool try__fits(struct handle *handle) {
+bool iocp__never_waits(struct handle *handle) {
   u_long on = 1;
   if (!(handle->slot.flags & HANDLE_OURS) || (handle->slot.kind != PIER_KIND_TCP && handle->slot.kind != PIER_KIND_UDP))
     return false;
@@ -19,7 +19,7 @@ int port__try_write(struct handle *handle, const void *bytes, size_t length_byte
   WSABUF buffer = {(ULONG)length_bytes, (char *)(uintptr_t)bytes};
   DWORD sent = 0;
   /* A write that is with the kernel goes first. */
-  if (atomic_load_explicit(&handle->pending[1], memory_order_seq_cst) || !try__fits(handle))
+  if (atomic_load_explicit(&handle->pending[1], memory_order_seq_cst) || !iocp__never_waits(handle))
     return PIER_EAGAIN;
   poller__count(handle->poller, COUNTER_SYSTEM_CALLS, 1);
   if (WSASend((SOCKET)handle->native, &buffer, 1, &sent, 0, NULL, NULL)) {
@@ -44,7 +44,7 @@ static int try__send(struct handle *handle, const pier_datagram *datagram) {
 
 int port__try_send(struct handle *handle, const pier_datagram *datagrams, size_t count, size_t *sent_count) {
   int status = PIER_OK;
-  if (!try__fits(handle))
+  if (!iocp__never_waits(handle))
     return PIER_EAGAIN;
   while (*sent_count < count && (status = try__send(handle, &datagrams[*sent_count])) == PIER_OK)
     ++*sent_count;

@@ -1,10 +1,9 @@
 #include "multishot.h"
 #include <stdlib.h>
 
-/* A datagram is never cut; of a stream there is a buffer for each that waits, a larger one for who has filled the small one. */
+/* A datagram is never cut; of a stream there is a buffer for each that waits. A record of TLS goes in with all that is around it. */
 #define LENT_DATAGRAM_BYTES 65536u
-#define LENT_BUSY_BYTES 65536u
-#define LENT_STREAM_BYTES 16384u
+#define LENT_STREAM_BYTES 17408u
 
 void multishot__due(struct op *op) {
   struct poller *poller = op->handle->poller;
@@ -41,19 +40,16 @@ enum receive multishot__received(struct op *op, struct chunk *chunk) {
   return RECEIVE_CHUNK;
 }
 
-/* Without memory it goes on as it was. */
-static void multishot__grow(struct op *op) {
+void multishot__grow(struct op *op) {
   struct op_data *data = &op->as.data;
-  void *larger = malloc(LENT_BUSY_BYTES);
+  void *larger = op->bytes == data->one.length && op->bytes < MULTISHOT_BYTES ? malloc(MULTISHOT_BYTES) : NULL;
   if (!larger)
     return;
   free(data->one.base);
-  data->one = (pier_buffer){larger, LENT_BUSY_BYTES};
+  data->one = (pier_buffer){larger, MULTISHOT_BYTES};
 }
 
 void multishot__start_again(struct op *op) {
-  if (op->bytes == op->as.data.one.length && op->bytes < LENT_BUSY_BYTES)
-    multishot__grow(op);
   op->bytes = 0;
   if (op__asked_to_end(op) != PIER_OK || handle__is_closing(op->handle))
     op__settle(op, port__cancelled(), 0);

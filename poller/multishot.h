@@ -23,5 +23,7 @@ bool multishot__is_chunk(const struct op *op, uint32_t code, uint32_t bytes);
 bool multishot__lend(struct op *op);
 enum receive multishot__received(struct op *op, struct chunk *chunk);
 void multishot__start_again(struct op *op);
+/* A larger one for who has filled it. Without memory it goes on as it was. */
+void multishot__grow(struct op *op);
 
 #endif

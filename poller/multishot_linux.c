@@ -116,8 +116,10 @@ enum receive port__receive(struct op *op, struct chunk *chunk) {
 }
 
 void port__resume(struct op *op) {
-  if (multishot__is_lent(op))
+  if (multishot__is_lent(op)) {
+    multishot__grow(op);
     multishot__start_again(op);
-  else
+  } else {
     op->handle->poller->backend->resume(op);
+  }
 }

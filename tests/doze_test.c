@@ -157,11 +157,11 @@ static void a_handle_is_seen_that_comes_just_before(void **state) {
     until_it_sleeps(self);
     support__event_reset(crossing.there);
     support__event_reset(crossing.go_on);
-    pier_hooks.dozing = wait_there;
+    pier_hook_dozing = wait_there;
     do /* Once round, to the hook; unless another thread was still at the posts, and took it as well. */
       assert_true(pier_post(self->loop, support__take, support__outcome()) != 0);
     while (!support__event_wait(crossing.there, 10 * PIER_MILLISECOND));
-    pier_hooks.dozing = NULL;
+    pier_hook_dozing = NULL;
     exchange_on(self->loop, crossing.go_on);
   }
   support__event_close(crossing.there);
