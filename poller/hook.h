@@ -43,7 +43,6 @@ static inline void hook__dozing(struct poller *poller) {
 #else
 #define HOOK(name, argument) ((void)0)
 #define HOOK_DOZING(poller) ((void)0)
-#define HOOK_DOZING(poller) hook__dozing(poller)
 #define HOOK_REFUSES(name, ...) false
 #endif
 

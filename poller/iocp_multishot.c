@@ -1,6 +1,7 @@
-/* Between two chunks an overlapped read waits, with a buffer of the operation's own, as any read does. Of a stream it is a small one: what
-   fills it has more behind it, and that is received here and now into the thread's buffer, until a receive comes back short. So a thread's
-   many busy streams go through one buffer, which stays in its processor's cache, and none of them keeps a large one. */
+/* Between two chunks an overlapped read waits, with a buffer of the operation's own, as any read does: a small one, or a large one for a stream
+   that has filled that. What is behind a full buffer is received here and now, into the thread's buffer, until there is no more. So streams
+   that are behind go through one buffer, which stays in its processor's cache, and those that are not have all with the one call that they
+   waited with. */
 #include "iocp.h"
 #include "multishot.h"
 
@@ -20,6 +21,8 @@ static enum receive multishot__receive_now(struct op *op, struct chunk *chunk) {
   DWORD received = 0, flags = 0;
   if (op__asked_to_end(op) != PIER_OK || handle__is_closing(op->handle))
     return multishot__over(op, port__cancelled());
+  if (op->as.data.one.length < MULTISHOT_BYTES)
+    multishot__grow(op);
   poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
   if (WSARecv((SOCKET)op->handle->native, &buffer, 1, &received, &flags, NULL, NULL)) {
     DWORD code = (DWORD)WSAGetLastError();
@@ -29,14 +32,21 @@ static enum receive multishot__receive_now(struct op *op, struct chunk *chunk) {
     return multishot__over(op, 0);
   chunk->data = chunk->buffer;
   chunk->bytes = received;
-  op->bytes = received == chunk->room_bytes ? received : 0; /* who was short waits */
+  chunk->more = received == chunk->room_bytes;
   return RECEIVE_CHUNK;
 }
 
+static bool multishot__is_full(const struct op *op) { return op->bytes && op->bytes == op->as.data.one.length; }
+
 /* What a read of a stream has brought is some bytes. */
 enum receive port__receive(struct op *op, struct chunk *chunk) {
-  bool is_stream = op->handle->slot.kind == PIER_KIND_TCP;
-  return is_stream && !op->bytes ? multishot__receive_now(op, chunk) : multishot__received(op, chunk);
+  if (op->handle->slot.kind == PIER_KIND_TCP && !op->bytes)
+    return multishot__receive_now(op, chunk);
+  multishot__received(op, chunk);
+  chunk->more = multishot__is_full(op) && multishot__may_receive(op);
+  if (chunk->more)
+    op->bytes = 0;
+  return RECEIVE_CHUNK;
 }
 
 void port__receive_next(struct op *op, struct chunk *chunk) {
@@ -44,14 +54,12 @@ void port__receive_next(struct op *op, struct chunk *chunk) {
   (void)chunk; /* there is never one left */
 }
 
-void port__resume(struct op *op) {
-  bool is_full = op->bytes >= op->as.data.one.length;
-  if (is_full && multishot__may_receive(op)) {
-    op->bytes = 0;
+void port__resume(struct op *op, const struct chunk *chunk) {
+  if (chunk->more) {
     multishot__due(op);
     return;
   }
-  if (is_full)
+  if (multishot__is_full(op))
     multishot__grow(op);
   multishot__start_again(op);
 }

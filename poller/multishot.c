@@ -1,9 +1,6 @@
 #include "multishot.h"
 #include <stdlib.h>
 
-/* A datagram is never cut; of a stream there is a buffer for each that waits. A record of TLS goes in with all that is around it. */
-#define LENT_DATAGRAM_BYTES 65536u
-#define LENT_STREAM_BYTES 17408u
 
 void multishot__due(struct op *op) {
   struct poller *poller = op->handle->poller;
@@ -27,7 +24,7 @@ bool multishot__lend(struct op *op) {
   struct op_data *data = &op->as.data;
   if (data->one.base)
     return true;
-  data->one.length = op->handle->slot.kind == PIER_KIND_UDP ? LENT_DATAGRAM_BYTES : LENT_STREAM_BYTES;
+  data->one.length = op->handle->slot.kind == PIER_KIND_UDP ? MULTISHOT_BYTES : LENT_STREAM_BYTES;
   data->one.base = malloc(data->one.length);
   if (data->one.base)
     op__mark(op, OP_GATHERED); /* it goes with the operation */
@@ -42,7 +39,7 @@ enum receive multishot__received(struct op *op, struct chunk *chunk) {
 
 void multishot__grow(struct op *op) {
   struct op_data *data = &op->as.data;
-  void *larger = op->bytes == data->one.length && op->bytes < MULTISHOT_BYTES ? malloc(MULTISHOT_BYTES) : NULL;
+  void *larger = data->one.length < MULTISHOT_BYTES ? malloc(MULTISHOT_BYTES) : NULL;
   if (!larger)
     return;
   free(data->one.base);

@@ -11,6 +11,10 @@
 /* What it asks for at a time. */
 #define MULTISHOT_BYTES LOCAL_CHUNK_BYTES
 
+/* And what a stream is lent where it has to have a buffer while it waits: a record of TLS goes in with all that is around it. A datagram is
+   never cut. */
+#define LENT_STREAM_BYTES 17408u
+
 /* There is a chunk, or its end is asked for, and the caller is the one who has it in hand: has it run. Not before its submitter has let go
    of it, who is left word. */
 void multishot__due(struct op *op);
@@ -23,7 +27,7 @@ bool multishot__is_chunk(const struct op *op, uint32_t code, uint32_t bytes);
 bool multishot__lend(struct op *op);
 enum receive multishot__received(struct op *op, struct chunk *chunk);
 void multishot__start_again(struct op *op);
-/* A larger one for who has filled it. Without memory it goes on as it was. */
+/* A larger one, unless it is large already. Without memory it goes on as it was. */
 void multishot__grow(struct op *op);
 
 #endif

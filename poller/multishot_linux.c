@@ -105,6 +105,7 @@ enum receive port__receive(struct op *op, struct chunk *chunk) {
   bool datagrams = op->handle->slot.kind == PIER_KIND_UDP;
   bool is_short = !datagrams && (size_t)moved < chunk->room_bytes && !(flags & MSG_CTRUNC);
   op->system[MULTISHOT_DRAINED] = waits ? DRAINED_SURELY : is_short ? DRAINED_LIKELY : DRAINED_NOT;
+  chunk->more = moved == (ssize_t)chunk->room_bytes && !datagrams;
   if (waits)
     return RECEIVE_NOTHING;
   if (moved > 0 || (moved == 0 && datagrams)) {
@@ -115,9 +116,11 @@ enum receive port__receive(struct op *op, struct chunk *chunk) {
   return multishot__over(op, &piece);
 }
 
-void port__resume(struct op *op) {
+void port__resume(struct op *op, const struct chunk *chunk) {
+  (void)chunk;
   if (multishot__is_lent(op)) {
-    multishot__grow(op);
+    if (op->bytes == op->as.data.one.length)
+      multishot__grow(op);
     multishot__start_again(op);
   } else {
     op->handle->poller->backend->resume(op);

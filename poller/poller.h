@@ -144,6 +144,7 @@ struct chunk {
   size_t bytes;
   void **batch;     /* where the thread keeps what several datagrams are received into, made when it is needed; null: one at a time */
   unsigned left;    /* so many more have been received */
+  bool more;        /* it has filled the buffer: there is likely more, and that can be received at once */
 };
 enum receive { RECEIVE_CHUNK, RECEIVE_NOTHING, RECEIVE_OVER /* it has ended: its last callback comes, and it is not ours any more */ };
 
@@ -177,7 +178,8 @@ void port__queue(struct op *op);
 enum receive port__receive(struct op *op, struct chunk *chunk);
 /* The next of those that are left. */
 void port__receive_next(struct op *op, struct chunk *chunk);
-void port__resume(struct op *op);
+/* It goes back to wait. The chunk is the last one that it had, if it had any. */
+void port__resume(struct op *op, const struct chunk *chunk);
 /* The callback of a counted operation is due: what waited for that may start. */
 void port__called_back(struct op *op);
 /* Asks the kernel for the end of one operation that is pending. */

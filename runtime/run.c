@@ -49,35 +49,51 @@ static void run__call_back(pier_loop *loop, struct op *op, const struct chunk *c
   op->callback(&result);
 }
 
-static void run__chunk_in(pier_loop *loop, struct op *op, struct chunk chunk) {
+static uint32_t run__received(pier_loop *loop, struct op *op, struct chunk *chunk) {
+  uint32_t ran = 1;
+  run__call_back(loop, op, chunk);
+  for (; chunk->left && !handle__is_closing(op->handle); ran++) { /* who closes it wants no more */
+    port__receive_next(op, chunk);
+    run__call_back(loop, op, chunk);
+  }
+  return ran;
+}
+
+/* A stream that is ahead of its reader is caught up with, a MiB at a time: what its peer has in hand then goes out at once, not a buffer
+   here and a buffer there. */
+#define CHUNKS_IN_A_ROW 32u
+
+static uint32_t run__chunks_in(pier_loop *loop, struct op *op, struct chunk chunk, uint32_t callbacks_max) {
   struct poller *poller = &loop->poller;
   struct handle *handle = op->handle;
+  uint32_t most = callbacks_max < CHUNKS_IN_A_ROW ? callbacks_max : CHUNKS_IN_A_ROW;
+  uint32_t ran = 0;
+  enum receive received;
   op->slot.detail = (uint16_t)(op->slot.detail & ~OP_DUE);
-  enum receive received = port__receive(op, &chunk);
-  if (received == RECEIVE_CHUNK) {
-    run__call_back(loop, op, &chunk);
-    while (chunk.left && !handle__is_closing(handle)) { /* who closes it wants no more */
-      port__receive_next(op, &chunk);
-      run__call_back(loop, op, &chunk);
-    }
-  }
+  do {
+    chunk.more = false;
+    received = port__receive(op, &chunk);
+    if (received == RECEIVE_CHUNK)
+      ran += run__received(loop, op, &chunk);
+  } while (chunk.more && ran < most);
   if (received != RECEIVE_OVER)
-    port__resume(op);
+    port__resume(op, &chunk);
   /* Even if that was its end: what is behind it waits on the strand that is ours. */
   run__strand(poller, &handle->strand);
+  return ran ? ran : 1;
 }
 
-static void run__chunk_here(pier_loop *loop, struct op *op) {
+static uint32_t run__chunks_here(pier_loop *loop, struct op *op, uint32_t callbacks_max) {
   char buffer[SPARE_CHUNK_BYTES];
-  run__chunk_in(loop, op, (struct chunk){.buffer = buffer, .room_bytes = sizeof buffer});
+  return run__chunks_in(loop, op, (struct chunk){.buffer = buffer, .room_bytes = sizeof buffer}, callbacks_max);
 }
 
-static void run__chunk(pier_loop *loop, struct op *op) {
+static uint32_t run__chunks(pier_loop *loop, struct op *op, uint32_t callbacks_max) {
   struct local *local = poller__local(&loop->poller);
-  if (local && local->chunk)
-    run__chunk_in(loop, op, (struct chunk){.buffer = local->chunk, .room_bytes = LOCAL_CHUNK_BYTES, .batch = &local->batch});
-  else
-    run__chunk_here(loop, op);
+  if (!local || !local->chunk)
+    return run__chunks_here(loop, op, callbacks_max);
+  struct chunk chunk = {.buffer = local->chunk, .room_bytes = LOCAL_CHUNK_BYTES, .batch = &local->batch};
+  return run__chunks_in(loop, op, chunk, callbacks_max);
 }
 
 static void run__operation(pier_loop *loop, struct op *op) {
@@ -149,8 +165,8 @@ uint32_t run__one(pier_loop *loop, struct ready *ready, uint32_t callbacks_max) 
   case READY_OPERATION: {
     struct op *op = op__of_ready(ready);
     if (op__is(op, OP_DUE))
-      run__chunk(loop, op);
-    else if (op->slot.kind == OP_FOREIGN)
+      return run__chunks(loop, op, callbacks_max);
+    if (op->slot.kind == OP_FOREIGN)
       run__foreign(&loop->poller, op);
     else
       run__operation(loop, op);
