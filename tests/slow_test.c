@@ -1,7 +1,6 @@
 /* Callbacks that take long, or wait for others, on a loop with threads of its own: what they need goes on beside them. */
 #include "streams.h"
 
-#include <string.h>
 
 enum { PAIRS = 8 };
 
@@ -58,11 +57,6 @@ static void close_pairs(pier_loop *loop, pier_handle ends[PAIRS][2]) {
 
 static void wait_inside_for_a_read(uint64_t dawdle_ns) {
   pier_loop *loop = support__open();
-  if (strcmp(pier_loop_backend(loop), "uring") != 0) {
-    support__close(loop);
-    support__skip("with one port for all threads, what a callback finds done at once waits for its end");
-    return;
-  }
   pier_handle ends[PAIRS][2];
   open_pairs(loop, ends);
   for (int i = 0; i < PAIRS; i++) {
