@@ -106,7 +106,7 @@ class Harness:
         return workload.heavy and self.options.quick
 
     def rounds(self, workload):
-        return 1 if self.light(workload) else self.options.rounds
+        return 1 if self.light(workload) else self.options.rounds * workload.patience
 
     def runs(self, workload):
         simulated = self.simulate and not workload.heavy

@@ -1,14 +1,42 @@
 /* Between two chunks an overlapped read waits, with a buffer of the operation's own, as any read does: a small one, or a large one for a stream
    that has filled that. What is behind a full buffer is received here and now, into the thread's buffer, until there is no more. So streams
    that are behind go through one buffer, which stays in its processor's cache, and those that are not have all with the one call that they
-   waited with. */
+   waited with.
+
+   A peer may also send just what fills a buffer and wait for an answer: where nothing was behind it time and again it is not tried. */
 #include "iocp.h"
 #include "multishot.h"
+
+/* What is known of a stream, in the place of a file's offset. */
+struct hunger {
+  uint32_t vain;  /* grows with each time in a row that there was nothing */
+  uint32_t sated; /* so many full buffers more are taken as they are */
+};
+#define HUNGER_VAIN_MAX 31u
+
+_Static_assert(sizeof(struct hunger) <= sizeof(((struct op_data *)0)->offset), "it fits into the offset's place");
+
+static struct hunger *hunger__of(struct op *op) { return (struct hunger *)(void *)&op->as.data.offset; }
+
+static void hunger__learn(struct op *op, bool found) {
+  struct hunger *hunger = hunger__of(op);
+  hunger->vain = found ? 0 : hunger->vain < HUNGER_VAIN_MAX ? 2 * hunger->vain + 1 : HUNGER_VAIN_MAX;
+  hunger->sated = hunger->vain / 2;
+}
+
+static bool hunger__is_sated(struct op *op) {
+  struct hunger *hunger = hunger__of(op);
+  if (!hunger->sated)
+    return false;
+  hunger->sated--;
+  return true;
+}
 
 /* Not beside another read, which the kernel has and which comes first. */
 static bool multishot__may_receive(struct op *op) {
   struct handle *handle = op->handle;
-  return handle->slot.kind == PIER_KIND_TCP && atomic_load_explicit(&handle->pending[0], memory_order_seq_cst) <= 1 && iocp__never_waits(handle);
+  bool alone = handle->slot.kind == PIER_KIND_TCP && atomic_load_explicit(&handle->pending[0], memory_order_seq_cst) <= 1;
+  return alone && iocp__never_waits(handle) && !hunger__is_sated(op);
 }
 
 static enum receive multishot__over(struct op *op, uint32_t code) {
@@ -26,10 +54,12 @@ static enum receive multishot__receive_now(struct op *op, struct chunk *chunk) {
   poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
   if (WSARecv((SOCKET)op->handle->native, &buffer, 1, &received, &flags, NULL, NULL)) {
     DWORD code = (DWORD)WSAGetLastError();
+    hunger__learn(op, false);
     return code == WSAEWOULDBLOCK ? RECEIVE_NOTHING : multishot__over(op, code);
   }
   if (!received)
     return multishot__over(op, 0);
+  hunger__learn(op, true);
   chunk->data = chunk->buffer;
   chunk->bytes = received;
   chunk->more = received == chunk->room_bytes;

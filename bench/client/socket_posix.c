@@ -22,6 +22,10 @@
    receives. Segments as on Ethernet have one rhythm. */
 #define SEGMENT_BYTES 1460
 
+/* The system would let it grow as things go, to another size in each run, and with that what waits in the socket and how much of it is still
+   in the cache. Against each other in one round the sides were 0.9 to 1.2 so. */
+#define SEND_BUFFER_BYTES 131072
+
 struct client_set {
   int poller;
 };
@@ -35,6 +39,9 @@ static int connect__tcp(uint64_t port) {
   bench_check(fd >= 0, "socket", errno);
   int error = setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment_bytes, sizeof segment_bytes);
   bench_check(error == 0, "TCP_MAXSEG", errno);
+  int buffer_bytes = SEND_BUFFER_BYTES;
+  error = setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
+  bench_check(error == 0, "SO_SNDBUF", errno);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   error = connect(fd, (const struct sockaddr *)&address, sizeof address);
   bench_check(error == 0, "connect", errno);
