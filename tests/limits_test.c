@@ -153,18 +153,20 @@ static void an_operation_is_one_system_call(void **state) {
   support__close(loop);
 }
 
-/* Operations on an open handle allocate nothing. */
+/* Operations on an open handle allocate nothing, once each slot that goes round between the threads' stocks has had what it keeps (an event). So
+ * there are rounds that change nothing; with an allocation for an operation there would never be one. */
 static void operations_allocate_nothing(void **state) {
   (void)state;
-  enum { ROUNDS = 200 };
+  enum { ROUNDS = 200, TRIES = 30 };
   pier_loop *loop = support__open();
   const streams_sort sorts[] = {STREAMS_PIPE, STREAMS_TCP, STREAMS_KEPT_PIPE};
   for (int s = 0; s < 3; s++) {
     pier_handle ends[2];
     char *buffer = support__alloc(1);
     streams__pair(loop, sorts[s], ends);
+    bool same = false;
     size_t heap_bytes = 0, handles = 0;
-    for (int round = 0; round < 3; round++) {
+    for (int try = 0; try < TRIES && !same; try++) {
       for (int i = 0; i < ROUNDS; i++) {
         support_outcome *read = support__outcome(), *written = support__outcome();
         assert_true(pier_read(ends[0], buffer, 1, pier_deadline_in(10 * PIER_SECOND), support__take, read) != 0);
@@ -172,14 +174,12 @@ static void operations_allocate_nothing(void **state) {
         await_status(loop, read, PIER_OK);
         await_status(loop, written, PIER_OK);
       }
-      /* The first walk through the heap may itself leave something there. */
-      if (round < 2) {
-        heap_bytes = support__heap_bytes();
-        handles = support__handle_count();
-      }
+      same = support__heap_bytes() == heap_bytes && support__handle_count() == handles;
+      /* The walk through the heap may itself leave something there. */
+      heap_bytes = support__heap_bytes();
+      handles = support__handle_count();
     }
-    assert_int_equal(support__heap_bytes(), heap_bytes);
-    assert_int_equal(support__handle_count(), handles);
+    assert_true(same);
     streams__close_pair(loop, ends);
   }
   support__close(loop);
