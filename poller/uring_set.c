@@ -8,6 +8,7 @@
    A host waits for the ring, which is what pier_loop_native() gives him, and he may put calls of his own into it. From then on no reader
    goes into the set, and the ring polls the set for those that are there. Not before: each would make the other ready for ever. */
 #include "epoll.h"
+#include "hook.h"
 #include "uring.h"
 
 #include <sys/epoll.h>
@@ -45,6 +46,7 @@ static bool set__admit(struct poller *poller) {
   mutex__lock(&ring->lock);
   uint32_t readers = atomic_load_explicit(&uring->readers, memory_order_relaxed);
   bool admitted = !poller->seats && !set__is_hosted(uring) && readers < SET_READERS_MAX && set__make(uring);
+  HOOK(set_admitting, poller);
   if (admitted)
     atomic_fetch_add_explicit(&uring->readers, 1, memory_order_seq_cst); /* who leaves does not take the lock */
   bool unseen = admitted && readers == 0 && ring->armed_by != thread__self();

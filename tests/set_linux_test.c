@@ -269,6 +269,45 @@ static void a_host_who_comes_later_sees_them(void **state) {
   support__close(loop);
 }
 
+static struct {
+  pier_loop *loop;
+  support_event *done;
+  support_thread *thread;
+} crossing;
+
+static void ask_for_the_ring(void *context) {
+  (void)context;
+  pier_loop_native(crossing.loop);
+  support__event_set(crossing.done);
+}
+
+/* Whoever asks now is either done at once, and then has not seen the reader, or waits until that is counted. */
+static void have_a_host_come(struct poller *poller) {
+  (void)poller;
+  crossing.thread = support__thread_start(ask_for_the_ring, NULL);
+  support__event_wait(crossing.done, 20 * PIER_MILLISECOND);
+}
+
+static void a_host_who_comes_in_between_sees_them(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  pier_handle ends[2];
+  streams__pair(loop, STREAMS_TCP, ends);
+  reader *self = support__alloc(sizeof *self);
+  crossing.loop = loop;
+  crossing.done = support__event_open();
+  memcpy(self->ends, ends, sizeof ends);
+  pier_hooks.set_admitting = have_a_host_come;
+  start(loop, self, PIER_NO_DEADLINE);
+  pier_hooks.set_admitting = NULL;
+  support__thread_join(crossing.thread);
+  send_one(self);
+  host_until(loop, self);
+  finish(loop, self);
+  support__event_close(crossing.done);
+  support__close(loop);
+}
+
 static void with_a_host_from_the_start_nothing_is_in_it(void **state) {
   (void)state;
   pier_loop *loop = open_with_a_ring();
@@ -290,6 +329,7 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(a_descriptor_is_in_it_once),
       SUPPORT_TEST(it_is_woken_by_what_is_not_in_the_set),
       SUPPORT_TEST(a_host_who_comes_later_sees_them),
+      SUPPORT_TEST(a_host_who_comes_in_between_sees_them),
       SUPPORT_TEST(with_a_host_from_the_start_nothing_is_in_it),
   };
   return support__main(argc, argv, "set_linux", tests, sizeof tests / sizeof tests[0]);
