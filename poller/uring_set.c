@@ -46,9 +46,10 @@ static bool set__admit(struct poller *poller) {
   mutex__lock(&ring->lock);
   uint32_t readers = atomic_load_explicit(&uring->readers, memory_order_relaxed);
   bool admitted = !poller->seats && !set__is_hosted(uring) && readers < SET_READERS_MAX && set__make(uring);
-  HOOK(set_admitting, poller);
-  if (admitted)
+  if (admitted) {
+    HOOK(set_admitting, poller); /* a loop that is driven has no thread that comes by here while a test sets it */
     atomic_fetch_add_explicit(&uring->readers, 1, memory_order_seq_cst); /* who leaves does not take the lock */
+  }
   bool unseen = admitted && readers == 0 && ring->armed_by != thread__self();
   mutex__unlock(&ring->lock);
   if (unseen) /* by a thread that waits: it does so for the ring alone */
