@@ -229,6 +229,7 @@ static size_t uring__wait(struct poller *poller, pier_packet *packets, size_t ma
     foreign += uring__sort(poller, completions, count, packets + foreign, max - foreign);
     taken += count;
   } while (count == PORT_BATCH && taken < URING_BATCH);
+  set__shown_next(poller);
   return foreign;
 }
 

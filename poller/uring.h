@@ -137,6 +137,8 @@ void set__wait(struct poller *poller, uint64_t timeout_ns);
 /* Somebody is given the ring, to wait for it. And by whoever comes to the loop: has the ring show what is in the set. */
 void set__host(struct poller *poller);
 void set__show(struct poller *poller);
+/* At the end of a wait: a host that came during it has woken a thread that was past that, so the next one is called again. */
+void set__shown_next(struct poller *poller);
 void set__close(struct uring *uring);
 
 /* uring_at_once.c: calls that are made inside the submit, because they are likely to end there and cost less than by way of the ring. */

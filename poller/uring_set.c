@@ -52,6 +52,8 @@ static bool set__admit(struct poller *poller) {
   }
   bool unseen = admitted && readers == 0 && ring->armed_by != thread__self();
   mutex__unlock(&ring->lock);
+  if (admitted)
+    HOOK(set_admitted, poller);
   if (unseen) /* by a thread that waits: it does so for the ring alone */
     poller__wake(poller);
   return admitted;
@@ -128,6 +130,12 @@ void set__show(struct poller *poller) {
   if (!atomic_exchange_explicit(&uring->shown, true, memory_order_relaxed))
     epoll_ctl(uring->set, EPOLL_CTL_DEL, uring->rings[0].ring.ring_fd, NULL);
   uring__push_set(poller);
+}
+
+void set__shown_next(struct poller *poller) {
+  struct uring *uring = uring__of(poller);
+  if (set__is_hosted(uring) && set__is_awaited(uring))
+    poller__wake(poller);
 }
 
 void set__close(struct uring *uring) {
