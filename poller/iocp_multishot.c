@@ -24,19 +24,20 @@ static void hunger__learn(struct op *op, bool found) {
   hunger->sated = hunger->vain / 2;
 }
 
-static bool hunger__is_sated(struct op *op) {
+/* One full buffer more; whether more is to be looked for behind it. */
+static bool hunger__goes_on(struct op *op) {
   struct hunger *hunger = hunger__of(op);
   if (!hunger->sated)
-    return false;
+    return true;
   hunger->sated--;
-  return true;
+  return false;
 }
 
 /* Not beside another read, which the kernel has and which comes first. */
 static bool multishot__may_receive(struct op *op) {
   struct handle *handle = op->handle;
   bool alone = handle->slot.kind == PIER_KIND_TCP && atomic_load_explicit(&handle->pending[0], memory_order_seq_cst) <= 1;
-  return alone && iocp__never_waits(handle) && !hunger__is_sated(op);
+  return alone && iocp__never_waits(handle) && hunger__goes_on(op);
 }
 
 static enum receive multishot__over(struct op *op, uint32_t code) {

@@ -67,11 +67,16 @@ void chunks__await_last(pier_loop *loop, chunks *self, int expected, const char 
   assert_int_equal(atomic_load(&self->wrong), 0);
 }
 
-void chunks__write(pier_loop *loop, pier_handle to, size_t length, uint64_t pattern) {
+support_outcome *chunks__begin_write(pier_handle to, size_t length, uint64_t pattern) {
   unsigned char *bytes = support__alloc(length);
   support_outcome *written = support__outcome();
   support__fill(bytes, length, pattern);
   assert_true(pier_write(to, bytes, length, PIER_NO_DEADLINE, support__take, written) != 0);
+  return written;
+}
+
+void chunks__write(pier_loop *loop, pier_handle to, size_t length, uint64_t pattern) {
+  support_outcome *written = chunks__begin_write(to, length, pattern);
   await_status(loop, written, PIER_OK);
 }
 

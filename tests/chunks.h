@@ -34,7 +34,8 @@ void chunks__await_bytes(pier_loop *loop, chunks *self, size_t bytes);
 void chunks__await_last(pier_loop *loop, chunks *self, int expected, const char *what, const char *file, int line);
 #define await_last(loop, self, expected) chunks__await_last(loop, self, expected, #self, __FILE__, __LINE__)
 
-/* Writes so many bytes of the pattern and waits until they are on their way. */
+/* Begins to write so many bytes of the pattern; the same, and waits until they are on their way. */
+support_outcome *chunks__begin_write(pier_handle to, size_t length, uint64_t pattern);
 void chunks__write(pier_loop *loop, pier_handle to, size_t length, uint64_t pattern);
 
 /* Whether pier_read_multishot() takes it. */

@@ -8,15 +8,6 @@ enum { STREAMS = 12, STREAM_BYTES = 1 << 20, FULL = 65536, BUFFERS_MAX = 64 };
 
 static const streams_sort sorts[] = {STREAMS_TCP, STREAMS_KEPT_TCP};
 
-/* Starts to write so many bytes of the pattern. */
-static support_outcome *write_all(pier_handle to, size_t length, uint64_t pattern) {
-  unsigned char *bytes = support__alloc(length);
-  support_outcome *written = support__outcome();
-  support__fill(bytes, length, pattern);
-  assert_true(pier_write(to, bytes, length, PIER_NO_DEADLINE, support__take, written) != 0);
-  return written;
-}
-
 /* ---- Where it is received ---- */
 
 /* Where full chunks were seen, and how many. */
@@ -61,7 +52,7 @@ static void busy_streams_go_through_the_threads_buffers(void **state) {
     streams__pair(loop, STREAMS_TCP, ends[i]);
     readers[i] = chunks__new(i);
     readers[i]->then = note_place;
-    written[i] = write_all(ends[i][1], STREAM_BYTES, i);
+    written[i] = chunks__begin_write(ends[i][1], STREAM_BYTES, i);
   }
   for (unsigned i = 0; i < STREAMS; i++)
     chunks__read(readers[i], ends[i][0], PIER_NO_DEADLINE);
@@ -90,8 +81,7 @@ static void end_behind(pier_loop *loop, streams_sort sort, size_t length) {
   chunks *reader = chunks__new(length);
   streams__pair(loop, sort, ends);
   reader->then = note_empty;
-  support_outcome *written = write_all(ends[1], length, length);
-  await_status(loop, written, PIER_OK);
+  chunks__write(loop, ends[1], length, length);
   support__close_handle(loop, ends[1]);
   chunks__read(reader, ends[0], PIER_NO_DEADLINE);
   await_last(loop, reader, PIER_OK);
@@ -197,7 +187,7 @@ static void stop_in(pier_loop *loop, streams_sort sort, stop how) {
   how.status = 1;
   reader->then = stop_there;
   reader->context = &how;
-  support_outcome *written = write_all(ends[1], STREAM_BYTES, 3);
+  support_outcome *written = chunks__begin_write(ends[1], STREAM_BYTES, 3);
   chunks__read(reader, ends[0], PIER_NO_DEADLINE);
   await_last(loop, reader, how.closes ? PIER_ECLOSED : PIER_ECANCELED);
   assert_status(how.status, PIER_OK);
