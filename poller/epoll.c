@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
+
+/* No handle's id either. */
+#define EPOLL_TICK_KEY ((uint64_t)2)
 
 static int epoll__set(const struct poller *poller) { return (int)poller->port; }
 
@@ -15,6 +19,7 @@ static int epoll__open(struct poller *poller, uint32_t threads) {
   if (!common)
     return PIER_ENOMEM;
   port_common__open(common);
+  common->tick = -1;
   common->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   /* Edge-triggered and never read: each write to it is an edge, and one call less. */
   struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.u64 = PORT_WAKE_KEY};
@@ -37,6 +42,8 @@ static int epoll__open(struct poller *poller, uint32_t threads) {
 static void epoll__close(struct poller *poller) {
   close(epoll__set(poller));
   close(port_common__of(poller)->wake);
+  if (port_common__of(poller)->tick >= 0)
+    close(port_common__of(poller)->tick);
   port_common__close(port_common__of(poller));
   free(poller->system);
 }
@@ -115,6 +122,29 @@ static void epoll__wake(struct poller *poller) {
 static void epoll__host(struct poller *poller) { (void)poller; /* all is in the set, for whoever waits */ }
 static void epoll__flush(struct poller *poller) { (void)poller; /* each call is one of the system's */ }
 
+/* ---- A tick ---- */
+
+/* Made for the first one, under the lock of who is noted. Each expiry is an edge, so it is never read. */
+static bool epoll__make_tick(struct poller *poller) {
+  struct port_common *common = port_common__of(poller);
+  struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = EPOLL_TICK_KEY};
+  if (common->tick >= 0)
+    return true;
+  int tick = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (tick >= 0 && epoll_ctl(epoll__set(poller), EPOLL_CTL_ADD, tick, &event) == 0) {
+    common->tick = tick;
+    return true;
+  }
+  if (tick >= 0)
+    close(tick);
+  return false;
+}
+
+static bool epoll__arm(struct poller *poller) {
+  struct itimerspec in = {.it_value = {.tv_nsec = TRUST_TICK_NS}};
+  return epoll__make_tick(poller) && timerfd_settime(port_common__of(poller)->tick, 0, &in, NULL) == 0;
+}
+
 /* ---- Waiting ---- */
 
 int epoll__call(int set, struct epoll_event *events, int max, uint64_t timeout_ns) {
@@ -145,6 +175,9 @@ static size_t epoll__wait(struct poller *poller, pier_packet *packets, size_t ma
     if (events[i].data.u64 == PORT_WAKE_KEY) {
       atomic_store_explicit(&poller->wake_posted, 0, memory_order_seq_cst);
       wakes++;
+    } else if (events[i].data.u64 == EPOLL_TICK_KEY) {
+      trust__tick(poller);
+      wakes++;
     } else {
       epoll__event(poller, events[i].data.u64, events[i].events);
     }
@@ -171,5 +204,7 @@ const struct port_backend epoll_backend = {
     .post = port_common__post,
     .resume = epoll__resume,
     .end = epoll__end,
+    .arm = epoll__arm,
+    .look = epoll__look,
     .forget = epoll__forget,
 };

@@ -29,5 +29,6 @@ void epoll__end(struct op *op);
 bool epoll__cancel_all(struct handle *handle);
 /* What the system has said of a handle; stale ids do nothing. */
 void epoll__event(struct poller *poller, pier_handle id, uint32_t events);
+void epoll__look(struct poller *poller, pier_handle id);
 
 #endif

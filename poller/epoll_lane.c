@@ -26,7 +26,7 @@ static bool epoll__serve(struct handle *handle, struct op *op, unsigned lane) {
       handle->watch &= ~lane_ready[lane];
       return false;
     }
-    if (outcome == TRANSFER_DRAINED && !(handle->watch & WATCH_TRUSTLESS))
+    if (outcome == TRANSFER_DRAINED && !(handle->watch & WATCH_TRUSTLESS) && trust__believes(handle))
       handle->watch &= ~lane_ready[lane];
     if (!op__progress(op, &piece))
       return true;
@@ -152,6 +152,9 @@ static void epoll__finish(struct ready_list *done, struct op *due) {
     multishot__due(due);
 }
 
+/* Of one that is noted the system has said nothing: see trust.h. */
+#define EVENT_NONE 0u
+
 void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
   struct handle *handle = handle__find(poller, id);
   struct ready_list done = {NULL, NULL};
@@ -161,8 +164,8 @@ void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
   struct mutex *lock = port_common__lock_of(poller, handle);
   mutex__lock(lock);
   /* Under the lock, which closing takes too: if it is the same handle now, its descriptor is open until we are through. */
-  if (handle__find(poller, id) && (handle->watch & WATCH_ADDED)) {
-    epoll__take_in(handle, events);
+  if (handle__find(poller, id) && (handle->watch & WATCH_ADDED) && (events != EVENT_NONE || trust__is_behind(handle))) {
+    epoll__take_in(handle, events != EVENT_NONE ? events : EPOLLIN);
     if (handle->lanes[0].waiting.first)
       epoll__run_lane(handle, 0, &done);
     if (handle->lanes[1].waiting.first)
@@ -176,10 +179,12 @@ void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
   epoll__finish(&done, due);
 }
 
+void epoll__look(struct poller *poller, pier_handle id) { epoll__event(poller, id, EVENT_NONE); }
+
 /* All that there was is taken: its last call said so, or was short on a stream that is as it should be. */
-static bool epoll__is_drained(const struct handle *handle, const struct op *op) {
+static bool epoll__is_drained(struct handle *handle, const struct op *op) {
   uintptr_t drained = op->system[MULTISHOT_DRAINED];
-  return !(handle->watch & WATCH_READ) && (drained == DRAINED_SURELY || (drained && !(handle->watch & WATCH_TRUSTLESS)));
+  return !(handle->watch & WATCH_READ) && (drained == DRAINED_SURELY || (drained && !(handle->watch & WATCH_TRUSTLESS) && trust__believes(handle)));
 }
 
 void epoll__resume(struct op *op) {

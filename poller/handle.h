@@ -52,6 +52,7 @@ struct handle {
   int32_t watched;             /* the descriptor in the poller's set: a duplicate where somebody has put it there himself */
   _Atomic uint8_t hint;        /* what the last calls have taught: of a stream enum uring_hint, of a file's reads at_once_linux.c */
   _Atomic uint8_t write_hint;  /* and of a file's writes */
+  _Atomic uint8_t trust;       /* of a local stream socket: see trust.h */
 #endif
   _Atomic(struct op *) parked; /* a shutdown that waits for the writes before it */
   pier_packet_callback on_foreign;

@@ -23,6 +23,7 @@ struct hooks {
   bool (*control)(uint32_t code, bool on); /* a socket of ours is to be switched; true: the system is to refuse it */
   void (*post_coming)(struct posts *posts);  /* a thread that posts has looked for a segment, and has no place in it yet */
   void (*post_claimed)(struct posts *posts); /* it has a place, and nobody can see the post there yet */
+  bool (*trust)(struct handle *handle); /* a stream is to be noted; true: there is no room */
   void (*set_admitting)(struct poller *poller); /* a reader may go into the set, and is not counted yet */
   void (*set_admitted)(struct poller *poller);  /* it is counted, and its thread has still to look what there is */
   void (*timer_taken)(struct timers *timers); /* a thread has a timer to run, and has not looked yet whether it still is to */

@@ -4,6 +4,7 @@
 #include "descriptor.h"
 #include "port.h"
 #include "transfer.h"
+#include "trust.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -58,11 +59,9 @@ void port__receive_next(struct op *op, struct chunk *chunk) {
 
 /* ---- One call ---- */
 
-/* A local socket's short read also ends where descriptors or another sender begin, which shows as control data without room. */
 static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
-  const struct handle *handle = op->handle;
+  struct handle *handle = op->handle;
   struct iovec part = {chunk->buffer, chunk->room_bytes};
-  struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
   int descriptor = (int)handle->native;
   chunk->data = chunk->buffer;
   if (handle->slot.kind == PIER_KIND_UDP) {
@@ -75,9 +74,7 @@ static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
     *flags = MSG_CTRUNC; /* a fifo's ends of packets do not show at all */
     return descriptor__read(descriptor, &part, 1);
   }
-  ssize_t received = recvmsg(descriptor, &header, MSG_DONTWAIT);
-  *flags = header.msg_flags;
-  return received;
+  return trust__receive(handle, chunk->buffer, chunk->room_bytes, flags);
 }
 
 /* Nothing of it goes on after an end or a failure, whatever that would mean to a single call. */

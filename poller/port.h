@@ -3,6 +3,7 @@
 #define PIER_PORT_H
 
 #include "poller.h"
+#include "trust.h"
 
 /* What differs between them; see the functions port__... of the same names. */
 struct port_backend {
@@ -28,6 +29,9 @@ struct port_backend {
   void (*hurry)(struct poller *poller, uint32_t seat);
   void (*nudge)(struct poller *poller, uint32_t seat);
   bool (*watch)(struct poller *poller, uint32_t own_seat);
+  /* Has trust__tick() called in TRUST_TICK_NS; false: that cannot be. And for a handle that is noted: if it is behind, its reader goes on. */
+  bool (*arm)(struct poller *poller);
+  void (*look)(struct poller *poller, pier_handle id);
   /* Before the descriptor is closed. */
   void (*forget)(struct handle *handle);
 };
@@ -50,7 +54,9 @@ struct port_common {
   struct mutex posted_lock;
   struct ready_list posted;
   _Atomic uint32_t posted_count;
+  struct trust trust;
   int wake; /* an eventfd */
+  int tick; /* epoll's: a timerfd; -1: not made */
 };
 
 void port_common__open(struct port_common *common);

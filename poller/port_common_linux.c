@@ -6,12 +6,14 @@ void port_common__open(struct port_common *common) {
   for (unsigned i = 0; i < PORT_LOCKS; i++)
     mutex__init(&common->locks[i]);
   mutex__init(&common->posted_lock);
+  trust__open(&common->trust);
 }
 
 void port_common__close(struct port_common *common) {
   for (unsigned i = 0; i < PORT_LOCKS; i++)
     mutex__destroy(&common->locks[i]);
   mutex__destroy(&common->posted_lock);
+  trust__close(&common->trust);
 }
 
 void port_common__post(struct op *op) {

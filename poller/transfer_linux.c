@@ -3,6 +3,7 @@
 #include "descriptor.h"
 #include "message.h"
 #include "socket.h"
+#include "trust.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -122,7 +123,7 @@ static enum transfer transfer__vector(struct op *op, struct piece *piece) {
 static bool transfer__is_plain(const struct op *op) {
   const struct handle *handle = op->handle;
   const struct op_data *data = &op->as.data;
-  bool plain = handle->slot.kind == PIER_KIND_TCP || (handle->slot.kind == PIER_KIND_PIPE && op->slot.kind == OP_WRITE);
+  bool plain = handle->slot.kind == PIER_KIND_TCP || handle->slot.kind == PIER_KIND_PIPE;
   return plain && (handle->slot.flags & HANDLE_SOCKET) && data->count == 1 && data->part == 0 && data->parts->length - data->part_done - 1 < OP_PIECE_BYTES_MAX;
 }
 
@@ -130,13 +131,16 @@ static enum transfer transfer__plain(struct op *op, struct piece *piece) {
   struct op_piece asked = op__piece(op);
   int descriptor = transfer__descriptor(op);
   bool reads = op->slot.kind == OP_READ;
+  int flags = 0;
   ssize_t moved;
   do
-    moved = reads ? recv(descriptor, asked.base, asked.bytes, MSG_DONTWAIT) : send(descriptor, asked.base, asked.bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    moved = !reads                                     ? send(descriptor, asked.base, asked.bytes, MSG_DONTWAIT | MSG_NOSIGNAL)
+            : op->handle->slot.kind == PIER_KIND_PIPE ? trust__receive(op->handle, asked.base, asked.bytes, &flags)
+                                                      : recv(descriptor, asked.base, asked.bytes, MSG_DONTWAIT);
   while (moved < 0 && errno == EINTR);
   if (moved > 0) {
     *piece = (struct piece){0, (uint32_t)moved};
-    return reads && (size_t)moved < asked.bytes ? TRANSFER_DRAINED : TRANSFER_DONE;
+    return reads && (size_t)moved < asked.bytes && !(flags & MSG_CTRUNC) ? TRANSFER_DRAINED : TRANSFER_DONE;
   }
   if (moved < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
     return TRANSFER_WAITS;

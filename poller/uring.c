@@ -185,6 +185,8 @@ static size_t uring__sort(struct poller *poller, const struct uring_completion *
       uring__woken(poller, completion);
     else if (completion->id == URING_SET)
       uring__shown(poller, completion);
+    else if (completion->id == URING_TICK)
+      trust__tick(poller);
     else if (completion->id >= URING_WATCH && completion->id < URING_WATCH + uring__of(poller)->count)
       uring__watched(poller, completion);
     else if (completion->id == URING_CANCEL)
@@ -254,5 +256,7 @@ const struct port_backend uring_backend = {
     .hurry = uring__hurry,
     .nudge = uring__nudge,
     .watch = uring__watch,
+    .arm = uring__push_tick,
+    .look = uring__look,
     .forget = uring__forget,
 };

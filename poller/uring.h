@@ -12,6 +12,7 @@
 #define URING_WAKE ((uint64_t)PORT_WAKE_KEY)
 #define URING_CANCEL ((uint64_t)2)
 #define URING_SET ((uint64_t)3)     /* uring_set.c */
+#define URING_TICK ((uint64_t)4)    /* trust.h */
 #define URING_WATCH ((uint64_t)0x100) /* and the seat that is watched */
 
 /* One ring, tended by one thread at a time: by who drives the loop, or by the poller thread whose seat it is, or who stands in for
@@ -89,6 +90,8 @@ void uring__push_cancel_all(struct handle *handle);
 void uring__push_wake(struct poller *poller);
 void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat);
 void uring__push_set(struct poller *poller);
+/* A tick in TRUST_TICK_NS, or when its thread ends; false: the ring takes nothing. */
+bool uring__push_tick(struct poller *poller);
 /* Has the kernel take what is in line, and waits for a completion, at most so long; 0 is not at all. */
 void uring__enter(struct poller *poller, uint64_t timeout_ns);
 void uring__flush(struct poller *poller);
@@ -117,6 +120,8 @@ bool uring__begin_multishot(struct op *op);
 void uring__polled(struct op *op, int32_t result, uint32_t flags);
 /* The same of one that is in the set; stale ids do nothing. */
 void uring__told(struct poller *poller, uint64_t id, uint32_t events);
+/* See port_backend's. */
+void uring__look(struct poller *poller, pier_handle id);
 /* Of a handle that closes: has its reader run, if that is in the set. What the kernel ends by descriptor does not know it. */
 void uring__end_reader(struct handle *handle);
 /* Its end is asked for: whoever has it in hand sees that, or it is run. */

@@ -87,6 +87,26 @@ void uring__told(struct poller *poller, uint64_t id, uint32_t events) {
   op__let_go(op);
 }
 
+/* A reader that does not wait looks by itself. */
+void uring__look(struct poller *poller, pier_handle id) {
+  struct handle *handle = handle__find(poller, id);
+  if (!handle)
+    return;
+  struct mutex *lock = port_common__lock_of(poller, handle);
+  mutex__lock(lock);
+  struct op *op = handle__find(poller, id) ? handle->lanes[0].current : NULL;
+  /* It is in flight as long as it is there, and so the descriptor open. */
+  bool reads = op && op__is_multishot(op) && (op->system[MULTISHOT_STATE] & (MULTISHOT_ARMED | MULTISHOT_ENDING)) == MULTISHOT_ARMED;
+  bool due = false;
+  if (reads && trust__is_behind(handle)) {
+    op->system[MULTISHOT_STATE] |= MULTISHOT_EDGE;
+    due = uring__seize(op);
+  }
+  mutex__unlock(lock);
+  if (due)
+    multishot__due(op);
+}
+
 void uring__end_reader(struct handle *handle) {
   struct mutex *lock = port_common__lock(handle);
   mutex__lock(lock);
@@ -119,7 +139,8 @@ void uring__resume(struct op *op) {
   uintptr_t *state = &op->system[MULTISHOT_STATE];
   mutex__lock(lock);
   uintptr_t drained = op->system[MULTISHOT_DRAINED];
-  if (drained == DRAINED_NOT || (drained == DRAINED_LIKELY && (*state & MULTISHOT_TRUSTLESS)))
+  bool believed = drained == DRAINED_SURELY || (drained == DRAINED_LIKELY && !(*state & MULTISHOT_TRUSTLESS) && trust__believes(op->handle));
+  if (!believed)
     *state |= MULTISHOT_EDGE;
   bool armed = *state & MULTISHOT_ARMED;
   bool due = armed && uring__goes_on(op);

@@ -135,6 +135,21 @@ void uring__push_set(struct poller *poller) {
     uring__push_poll(poller, uring->set, URING_SET, &uring->set_armed_by);
 }
 
+bool uring__push_tick(struct poller *poller) {
+  static const struct __kernel_timespec in = {.tv_nsec = TRUST_TICK_NS};
+  struct uring_ring *ring = uring__here(poller);
+  unsigned index;
+  mutex__lock(&ring->lock);
+  struct io_uring_sqe *entry = uring__entry(poller, ring, &index);
+  if (entry) {
+    io_uring_prep_timeout(entry, (struct __kernel_timespec *)(uintptr_t)&in, 0, 0); /* which is only read */
+    entry->user_data = URING_TICK;
+    uring__pushed(poller, ring);
+  }
+  mutex__unlock(&ring->lock);
+  return entry != NULL;
+}
+
 void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat) {
   struct uring *uring = uring__of(poller);
   struct uring_ring *own = &uring->rings[own_seat];

@@ -14,7 +14,7 @@ typedef enum fault_call {
   FAULT_MEMORY, /* malloc, calloc, realloc, HeapAlloc */
   FAULT_MAP,    /* mmap, mprotect, VirtualAlloc */
   FAULT_THREAD,
-  FAULT_EVENT,  /* eventfd, CreateEventEx */
+  FAULT_EVENT,  /* eventfd, timerfd, CreateEventEx */
   FAULT_WAITER, /* RegisterWaitForSingleObject */
   FAULT_SET,    /* epoll_create1, a ring, a port */
   FAULT_WATCH,  /* epoll_ctl, but for leaving the set; putting a handle on a port */

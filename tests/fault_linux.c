@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 static const int fault__usuals[FAULT_CALLS] = {
@@ -90,6 +91,14 @@ int faulty_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 
 int faulty_eventfd(unsigned value, int flags) {
   return fault__fails(FAULT_EVENT) ? -1 : eventfd(value, flags);
+}
+
+int faulty_timerfd_create(int clock, int flags) {
+  return fault__fails(FAULT_EVENT) ? -1 : timerfd_create(clock, flags);
+}
+
+int faulty_timerfd_settime(int timer, int flags, const struct itimerspec *in, struct itimerspec *before) {
+  return fault__fails(FAULT_EVENT) ? -1 : timerfd_settime(timer, flags, in, before);
 }
 
 int faulty_epoll_create1(int flags) {
