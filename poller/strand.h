@@ -25,8 +25,9 @@ static inline void strand__init(struct strand *strand) {
    False: left to the thread that runs the strand. */
 bool strand__enter_busy(struct strand *strand, struct ready *ready);
 static inline bool strand__enter(struct strand *strand, struct ready *ready) {
-  uintptr_t word = STRAND_IDLE;
-  return atomic_compare_exchange_strong_explicit(&strand->word, &word, 0, memory_order_acq_rel, memory_order_relaxed) || strand__enter_busy(strand, ready);
+  uintptr_t word = atomic_load_explicit(&strand->word, memory_order_relaxed); /* of a batch for one handle all but the first find it running */
+  bool idle = word == STRAND_IDLE && atomic_compare_exchange_strong_explicit(&strand->word, &word, 0, memory_order_acq_rel, memory_order_relaxed);
+  return idle || strand__enter_busy(strand, ready);
 }
 
 /* Called when what was run is through: the next to run, or null, and the strand is idle again. */
