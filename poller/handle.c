@@ -156,7 +156,8 @@ void handle__discard(struct handle *handle) {
 void handle__end(struct handle *handle, pier_callback *callback, pier_result *result) {
   struct poller *poller = handle->poller;
   *callback = handle->on_close;
-  *result = (pier_result){.loop = poller->loop, .context = handle->close_context, .handle = handle__id(handle)};
+  poller__begin_result(poller, result, handle->close_context);
+  result->handle = handle__id(handle);
   port__shut(handle);
   free(handle->detail);
   slab__release(&poller->handles, &handle->slot);

@@ -48,8 +48,24 @@ static inline void local__count(struct local *local, enum counter counter, uint6
   atomic_store_explicit(&local->counts[counter], count + n, memory_order_release);
 }
 
+/* With none at hand: has some, if the slab has; and with as many as there may be: has fewer, and this one may come. */
+void local__fetch(struct local *local, struct slab *slab);
+void local__bring_back(struct local *local, struct slab *slab);
+
 /* A free slot of the slab's, without a count; null as slab__acquire(). And back; its generation has ended. */
-struct slot *local__take(struct local *local, struct slab *slab);
-void local__give(struct local *local, struct slab *slab, struct slot *slot);
+static inline struct slot *local__take(struct local *local, struct slab *slab) {
+  if (!local->slots_count)
+    local__fetch(local, slab);
+  return local->slots_count ? local->slots[--local->slots_count] : NULL;
+}
+
+static inline void local__give(struct local *local, struct slab *slab, struct slot *slot) {
+  if (local->slots_count == local->slots_max)
+    local__bring_back(local, slab);
+  if (local->slots_max)
+    local->slots[local->slots_count++] = slot;
+  else
+    slab__give_one(slab, slot);
+}
 
 #endif

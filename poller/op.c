@@ -11,16 +11,12 @@ static struct poller *op__poller(const struct op *op) { return op->handle ? op->
 
 struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context) {
   struct local *local = poller__local(poller);
-  struct slot *slot = NULL;
-  if (local)
-    slot = local__take(local, &poller->operations);
-  else
-    slab__take(&poller->operations, &slot, 1);
+  struct slot *slot = local ? local__take(local, &poller->operations) : slab__take_one(&poller->operations);
   if (!slot)
     return NULL;
-  poller__count(poller, COUNTER_ACQUIRED, 1);
+  poller__count_in(poller, local, COUNTER_ACQUIRED, 1);
   if (code == OP_WORK)
-    poller__count(poller, COUNTER_WORK_BEGUN, 1);
+    poller__count_in(poller, local, COUNTER_WORK_BEGUN, 1);
   struct op *op = op__of_slot(slot);
   op->slot.kind = (uint8_t)code;
   op->slot.flags = 0;
@@ -38,13 +34,13 @@ void op__release(struct poller *poller, struct op *op) {
   struct local *local = poller__local(poller);
   struct slot *slot = &op->slot;
   if (op->slot.kind == OP_WORK)
-    poller__count(poller, COUNTER_WORK_ENDED, 1);
+    poller__count_in(poller, local, COUNTER_WORK_ENDED, 1);
   slot__end(slot);
   if (local)
     local__give(local, &poller->operations, slot);
   else
-    slab__give(&poller->operations, &slot, 1);
-  poller__count(poller, COUNTER_RELEASED, 1); /* last, so that who finds nothing alive finds all slots free */
+    slab__give_one(&poller->operations, slot);
+  poller__count_in(poller, local, COUNTER_RELEASED, 1); /* last, so that who finds nothing alive finds all slots free */
 }
 
 void op__bind(struct op *op, struct handle *handle) {
@@ -379,15 +375,6 @@ void op__complete(struct op *op, uint32_t code, uint32_t bytes) {
   op__leave(op, OP_PARTY);
 }
 
-struct op *op__in_kernel(struct poller *poller, pier_operation id) {
-  bool ours = id__kind(id) == ID_OPERATION && id__loop(id) == poller->index;
-  struct slot *slot = ours ? slab__at(&poller->operations, id__slot(id)) : NULL;
-  if (!slot)
-    return NULL;
-  uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
-  return slot__generation(word) == id__generation(id) && (word & OP_KERNEL) ? op__of_slot(slot) : NULL;
-}
-
 struct op *op__hold_in_kernel(struct poller *poller, pier_operation id) {
   struct op *op = id__loop(id) == poller->index ? op__in_kernel(poller, id) : NULL;
   if (!op)
@@ -460,13 +447,6 @@ void op__cancel_each(struct poller *poller, const struct handle *handle) {
     else
       op__ask(poller, op, before);
   }
-}
-
-int op__asked_to_end(const struct op *op) {
-  uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_acquire);
-  if (!(word & OP_CANCEL))
-    return PIER_OK;
-  return word & OP_TIMED_OUT ? PIER_ETIMEDOUT : PIER_ECANCELED;
 }
 
 int pier_cancel(pier_operation operation) {

@@ -227,9 +227,7 @@ void op__complete(struct op *op, uint32_t code, uint32_t bytes);
 /* For a system that keeps an operation from one call to the next: takes in what one call did. True if there is another to make;
    false: the operation is settled (OP_SETTLED), and op__complete() or PORT_DONE ends it. */
 bool op__progress(struct op *op, const struct piece *piece);
-/* The operation of an id that the kernel still has; null if there is none such. */
-struct op *op__in_kernel(struct poller *poller, pier_operation id);
-/* The same, with one party more, so that it can be looked at in peace; op__let_go() ends that. */
+/* As op__in_kernel() (poller.h), with one party more, so that it can be looked at in peace; op__let_go() ends that. */
 struct op *op__hold_in_kernel(struct poller *poller, pier_operation id);
 /* One party more, by somebody who knows that there is one already; and one less. */
 void op__hold_more(struct op *op);
@@ -248,7 +246,12 @@ int op__cancel(struct poller *poller, pier_operation id, uint64_t why);
 void op__cancel_each(struct poller *poller, const struct handle *handle);
 
 /* Whether somebody asked for the end of an operation in flight: PIER_OK, or the status that says so. */
-int op__asked_to_end(const struct op *op);
+static inline int op__asked_to_end(const struct op *op) {
+  uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_acquire);
+  if (!(word & OP_CANCEL))
+    return PIER_OK;
+  return word & OP_TIMED_OUT ? PIER_ETIMEDOUT : PIER_ECANCELED;
+}
 
 /* What the callback is told. The operation is through: a short read gives its part of the position back, copies are freed,
    what it opened is made ready or abandoned. */

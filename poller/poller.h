@@ -60,6 +60,33 @@ static inline pier_operation op__id(const struct poller *poller, const struct op
   return id__make(ID_OPERATION, poller->index, slab__index(&op->slot), slot__generation(word));
 }
 
+/* A result that says nothing yet. Field by field: compilers clear one that is set as a whole by a string instruction, which costs more than
+   all the rest. */
+static inline void poller__begin_result(const struct poller *poller, pier_result *result, void *context) {
+  result->loop = poller->loop;
+  result->context = context;
+  result->operation = 0;
+  result->handle = 0;
+  result->opened = 0;
+  result->status = PIER_OK;
+  result->system_code = 0;
+  result->data = NULL;
+  result->more = false;
+  result->bytes = 0;
+  result->end = false;
+  result->from = (pier_address){0};
+}
+
+/* The operation of an id that the kernel still has; null if there is none such. */
+static inline struct op *op__in_kernel(struct poller *poller, pier_operation id) {
+  bool ours = id__kind(id) == ID_OPERATION && id__loop(id) == poller->index;
+  struct slot *slot = ours ? slab__at(&poller->operations, id__slot(id)) : NULL;
+  if (!slot)
+    return NULL;
+  uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+  return slot__generation(word) == id__generation(id) && (word & OP_KERNEL) ? op__of_slot(slot) : NULL;
+}
+
 struct poller_limits {
   uint32_t operations_max;
   uint32_t handles_max;
@@ -96,12 +123,16 @@ static inline struct local *poller__local(const struct poller *poller) {
   return turn && turn->poller == poller ? turn->local : NULL;
 }
 
-static inline void poller__count(struct poller *poller, enum counter counter, uint64_t n) {
-  struct local *local = poller__local(poller);
+/* By the thread whose that is; null: by one of those who share. */
+static inline void poller__count_in(struct poller *poller, struct local *local, enum counter counter, uint64_t n) {
   if (local)
     local__count(local, counter, n);
   else
     atomic_fetch_add_explicit(&poller->shared.counts[counter], n, memory_order_release);
+}
+
+static inline void poller__count(struct poller *poller, enum counter counter, uint64_t n) {
+  poller__count_in(poller, poller__local(poller), counter, n);
 }
 
 /* The sum over all. */

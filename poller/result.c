@@ -34,7 +34,8 @@ static void op__finish_data(struct op *op) {
 void op__result(struct poller *poller, struct op *op, pier_result *result) {
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);
   bool refused = op__is(op, OP_REFUSED);
-  *result = (pier_result){.loop = poller->loop, .context = op->context, .operation = op__id(poller, op)};
+  poller__begin_result(poller, result, op->context);
+  result->operation = op__id(poller, op);
   result->status = op__status(op, word);
   result->system_code = refused ? 0 : op->ready.code;
   result->bytes = op->bytes;

@@ -118,6 +118,14 @@ void slab__give(struct slab *slab, struct slot *const *slots, uint32_t count) {
   slab__push(slab, first, slots[count - 1]);
 }
 
+struct slot *slab__take_one(struct slab *slab) {
+  struct slot *slot = NULL;
+  slab__take(slab, &slot, 1);
+  return slot;
+}
+
+void slab__give_one(struct slab *slab, struct slot *slot) { slab__push(slab, slab__index(slot), slot); }
+
 struct slot *slab__acquire(struct slab *slab) {
   struct slot *slot = slab__pop(slab);
   if (!slot)

@@ -46,6 +46,8 @@ void slab__release(struct slab *slab, struct slot *slot);
    in use, which is the caller's affair. */
 uint32_t slab__take(struct slab *slab, struct slot **slots, uint32_t max);
 void slab__give(struct slab *slab, struct slot *const *slots, uint32_t count);
+struct slot *slab__take_one(struct slab *slab);
+void slab__give_one(struct slab *slab, struct slot *slot);
 
 /* Ends a slot's generation: from here on no id matches it. */
 static inline void slot__end(struct slot *slot) {

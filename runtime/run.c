@@ -37,13 +37,13 @@ static void run__foreign(struct poller *poller, struct op *op) {
 #define SPARE_CHUNK_BYTES LOCAL_CHUNK_BYTES
 
 static void run__call_back(pier_loop *loop, struct op *op, const struct chunk *chunk) {
-  pier_result result = {.loop = loop,
-                        .context = op->context,
-                        .operation = op__id(&loop->poller, op),
-                        .handle = handle__id(op->handle),
-                        .data = chunk->data,
-                        .bytes = chunk->bytes,
-                        .more = true};
+  pier_result result;
+  poller__begin_result(&loop->poller, &result, op->context);
+  result.operation = op__id(&loop->poller, op);
+  result.handle = handle__id(op->handle);
+  result.data = chunk->data;
+  result.bytes = chunk->bytes;
+  result.more = true;
   if (op__is(op, OP_ADDRESSED))
     port__sender(op, &result.from);
   op->callback(&result);
