@@ -23,16 +23,16 @@ struct hooks {
   bool (*control)(uint32_t code, bool on); /* a socket of ours is to be switched; true: the system is to refuse it */
   void (*post_coming)(struct posts *posts);  /* a thread that posts has looked for a segment, and has no place in it yet */
   void (*post_claimed)(struct posts *posts); /* it has a place, and nobody can see the post there yet */
-  bool (*trust)(struct handle *handle); /* a stream is to be noted; true: there is no room */
   void (*set_admitting)(struct poller *poller); /* a reader may go into the set, and is not counted yet */
   void (*set_admitted)(struct poller *poller);  /* it is counted, and its thread has still to look what there is */
   void (*timer_taken)(struct timers *timers); /* a thread has a timer to run, and has not looked yet whether it still is to */
 };
 extern PIER_API struct hooks pier_hooks;
 
-/* Nothing can come off its port, and its thread is about to say that it sleeps. Apart from the others, and atomic: threads with nothing to
-   do come by there while a test sets those. */
+/* Two that are apart from the others, and atomic: threads of a pool come by there while a test sets those. Nothing can come off its port,
+   and a thread is about to say that it sleeps. And: a stream is to be noted (trust.h); true: there is no room. */
 extern PIER_API void (*_Atomic pier_hook_dozing)(struct poller *poller);
+extern PIER_API bool (*_Atomic pier_hook_noting)(struct handle *handle);
 
 static inline void hook__dozing(struct poller *poller) {
   void (*dozing)(struct poller *) = pier_hook_dozing;
@@ -40,12 +40,19 @@ static inline void hook__dozing(struct poller *poller) {
     dozing(poller);
 }
 
+static inline bool hook__refuses_noting(struct handle *handle) {
+  bool (*noting)(struct handle *) = pier_hook_noting;
+  return noting && noting(handle);
+}
+
 #define HOOK(name, argument) (pier_hooks.name ? pier_hooks.name(argument) : (void)0)
 #define HOOK_DOZING(poller) hook__dozing(poller)
+#define HOOK_REFUSES_NOTING(handle) hook__refuses_noting(handle)
 #define HOOK_REFUSES(name, ...) (pier_hooks.name && pier_hooks.name(__VA_ARGS__))
 #else
 #define HOOK(name, argument) ((void)0)
 #define HOOK_DOZING(poller) ((void)0)
+#define HOOK_REFUSES_NOTING(handle) false
 #define HOOK_REFUSES(name, ...) false
 #endif
 

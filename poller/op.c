@@ -5,6 +5,7 @@
 #ifdef PIER_HOOKS
 struct hooks pier_hooks;
 void (*_Atomic pier_hook_dozing)(struct poller *poller);
+bool (*_Atomic pier_hook_noting)(struct handle *handle);
 #endif
 
 static struct poller *op__poller(const struct op *op) { return op->handle ? op->handle->poller : op->as.work.poller; }

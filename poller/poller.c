@@ -267,6 +267,8 @@ bool poller__packet(struct poller *poller, const pier_packet *packet) {
 }
 
 void poller__count_batch(struct poller *poller, size_t packets) {
+  if (!packets)
+    return;
   poller__count(poller, COUNTER_PACKETS, packets);
   if (packets > atomic_load_explicit(&poller->batch_max, memory_order_relaxed))
     atomic_store_explicit(&poller->batch_max, packets, memory_order_relaxed);

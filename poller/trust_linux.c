@@ -48,7 +48,7 @@ static bool trust__note(struct handle *handle) {
   struct poller *poller = handle->poller;
   struct trust *trust = &port_common__of(poller)->trust;
   mutex__lock(&trust->lock);
-  bool noted = trust->count < TRUST_MAX && !HOOK_REFUSES(trust, handle);
+  bool noted = trust->count < TRUST_MAX && !HOOK_REFUSES_NOTING(handle);
   if (noted && !trust->armed)
     noted = trust->armed = poller->backend->arm(poller);
   if (noted) {

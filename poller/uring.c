@@ -142,6 +142,8 @@ static size_t uring__take(struct uring_ring *ring, struct uring_completion *comp
   struct io_uring_cqe *entry;
   unsigned head;
   size_t count = 0;
+  if (io_uring_smp_load_acquire(ring->ring.cq.ktail) == io_uring_smp_load_acquire(ring->ring.cq.khead))
+    return 0;
   mutex__lock(&ring->lock);
   io_uring_for_each_cqe(&ring->ring, head, entry) {
     if (count == max)
@@ -223,9 +225,11 @@ static size_t uring__wait(struct poller *poller, pier_packet *packets, size_t ma
   if (!ring->armed_by || (!poller->seats && ring->armed_by != thread__self()))
     uring__push_wake(poller);
   set__show(poller);
-  uring__take_over(poller);
+  if (atomic_load_explicit(&ring->handed, memory_order_seq_cst))
+    uring__take_over(poller);
   uring__await(poller, ring, timeout_ns);
-  inbox__rise(&ring->inbox);
+  if (poller->seats)
+    inbox__rise(&ring->inbox);
   do {
     count = uring__take(ring, completions, PORT_BATCH);
     foreign += uring__sort(poller, completions, count, packets + foreign, max - foreign);

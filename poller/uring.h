@@ -23,6 +23,7 @@ struct uring_ring {
   struct mutex lock;         /* both queues */
   struct msghdr headers[URING_ENTRIES]; /* one per entry of the queue: the kernel has copied it when it has taken the entry */
   uint64_t armed_by;         /* the thread whose poll of the eventfd wakes the ring; 0: none */
+  _Atomic uint32_t tail;     /* as the submission queue's, for who does not have the lock */
   int wake;                  /* an eventfd */
   bool hurried;              /* under the lock: entries are not to wait in line */
   _Atomic uint32_t watched_by; /* the seat whose ring polls this one, + 1 */
@@ -118,8 +119,8 @@ bool uring__ask(struct op *op);
 /* The poll is put in line; false: it is settled. */
 bool uring__begin_multishot(struct op *op);
 void uring__polled(struct op *op, int32_t result, uint32_t flags);
-/* The same of one that is in the set; stale ids do nothing. */
-void uring__told(struct poller *poller, uint64_t id, uint32_t events);
+/* The same of a handle's that is in the set; stale ids do nothing. */
+void uring__told(struct poller *poller, pier_handle id, uint32_t events);
 /* See port_backend's. */
 void uring__look(struct poller *poller, pier_handle id);
 /* Of a handle that closes: has its reader run, if that is in the set. What the kernel ends by descriptor does not know it. */

@@ -43,8 +43,6 @@ void uring__hand_cancel(struct op *op) {
 
 void uring__take_over(struct poller *poller) {
   struct uring_ring *ring = uring__here(poller);
-  if (!atomic_load_explicit(&ring->handed, memory_order_seq_cst))
-    return;
   mutex__lock(&ring->handing);
   struct ready_list launches = ring->launches, settled = ring->settled;
   struct op *cancels = ring->cancels;

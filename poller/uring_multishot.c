@@ -65,47 +65,35 @@ void uring__polled(struct op *op, int32_t result, uint32_t flags) {
     multishot__due(op);
 }
 
-static void uring__told_of(struct op *op, uint32_t events) {
-  struct mutex *lock = port_common__lock(op->handle);
-  uintptr_t *state = &op->system[MULTISHOT_STATE];
-  mutex__lock(lock);
-  bool stands = *state & MULTISHOT_IN_SET;
-  if (stands)
-    *state |= MULTISHOT_EDGE | (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI) ? MULTISHOT_TRUSTLESS : 0u);
-  bool due = stands && uring__seize(op);
-  mutex__unlock(lock);
-  if (due)
-    multishot__due(op);
+/* Of a reader that is noted nobody says anything: see trust.h. */
+#define TOLD_NOTHING 0u
+
+/* Under the lock: the handle's reader, if it is one that waits in that way. It is in flight as long as it is there, and so the descriptor
+   open. One that does not wait looks by itself. */
+static struct op *uring__reader(struct handle *handle, uintptr_t way) {
+  struct op *op = handle->lanes[0].current;
+  return op && op__is_multishot(op) && (op->system[MULTISHOT_STATE] & (way | MULTISHOT_ENDING)) == way ? op : NULL;
 }
 
-/* Held, for what another thread does may be its end. */
-void uring__told(struct poller *poller, uint64_t id, uint32_t events) {
-  struct op *op = op__hold_in_kernel(poller, id);
-  if (!op)
-    return;
-  uring__told_of(op, events);
-  op__let_go(op);
-}
-
-/* A reader that does not wait looks by itself. */
-void uring__look(struct poller *poller, pier_handle id) {
+void uring__told(struct poller *poller, pier_handle id, uint32_t events) {
   struct handle *handle = handle__find(poller, id);
   if (!handle)
     return;
+  uintptr_t trustless = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI) ? MULTISHOT_TRUSTLESS : 0u;
   struct mutex *lock = port_common__lock_of(poller, handle);
-  mutex__lock(lock);
-  struct op *op = handle__find(poller, id) ? handle->lanes[0].current : NULL;
-  /* It is in flight as long as it is there, and so the descriptor open. */
-  bool reads = op && op__is_multishot(op) && (op->system[MULTISHOT_STATE] & (MULTISHOT_ARMED | MULTISHOT_ENDING)) == MULTISHOT_ARMED;
   bool due = false;
-  if (reads && trust__is_behind(handle)) {
-    op->system[MULTISHOT_STATE] |= MULTISHOT_EDGE;
+  mutex__lock(lock);
+  struct op *op = handle__find(poller, id) ? uring__reader(handle, events != TOLD_NOTHING ? MULTISHOT_IN_SET : MULTISHOT_ARMED) : NULL;
+  if (op && (events != TOLD_NOTHING || trust__is_behind(handle))) {
+    op->system[MULTISHOT_STATE] |= MULTISHOT_EDGE | trustless;
     due = uring__seize(op);
   }
   mutex__unlock(lock);
   if (due)
     multishot__due(op);
 }
+
+void uring__look(struct poller *poller, pier_handle id) { uring__told(poller, id, TOLD_NOTHING); }
 
 void uring__end_reader(struct handle *handle) {
   struct mutex *lock = port_common__lock(handle);

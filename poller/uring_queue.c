@@ -34,6 +34,7 @@ static struct io_uring_sqe *uring__entry(struct poller *poller, struct uring_rin
       thread__yield();
   }
   *index = ring->ring.sq.sqe_tail++ & (URING_ENTRIES - 1);
+  atomic_store_explicit(&ring->tail, ring->ring.sq.sqe_tail, memory_order_relaxed);
   return &ring->ring.sq.sqes[*index];
 }
 
@@ -181,8 +182,7 @@ void uring__hurry(struct poller *poller, uint32_t seat) {
   mutex__unlock(&ring->lock);
 }
 
-void uring__enter(struct poller *poller, uint64_t timeout_ns) {
-  struct uring_ring *here = uring__here(poller);
+static void uring__enter_now(struct poller *poller, struct uring_ring *here, uint64_t timeout_ns) {
   struct io_uring *ring = &here->ring;
   struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / 1000000000), .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
   struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = (uint64_t)(uintptr_t)&timeout};
@@ -198,4 +198,16 @@ void uring__enter(struct poller *poller, uint64_t timeout_ns) {
   bool ends = wait && timeout_ns != UINT64_MAX; /* without an end there is nothing for the kernel to copy */
   unsigned flags = (wait || due ? IORING_ENTER_GETEVENTS : 0u) | (ends ? IORING_ENTER_EXT_ARG : 0u);
   uring__call(poller, here, count, wait ? 1 : 0, flags, ends ? &argument : NULL);
+}
+
+/* Whether the kernel has all that was put in line, and nothing for us: what another thread puts there meanwhile is that thread's to hand in. */
+static bool uring__is_even(struct uring_ring *ring) {
+  bool taken = atomic_load_explicit(&ring->tail, memory_order_relaxed) == io_uring_smp_load_acquire(ring->ring.sq.khead);
+  return taken && !(IO_URING_READ_ONCE(*ring->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+}
+
+void uring__enter(struct poller *poller, uint64_t timeout_ns) {
+  struct uring_ring *here = uring__here(poller);
+  if (timeout_ns || poller->seats || !uring__is_even(here))
+    uring__enter_now(poller, here, timeout_ns);
 }

@@ -17,7 +17,7 @@
 #define SET_READERS_MAX 16u
 #define SET_EVENTS 64
 
-/* No operation's id. */
+/* No handle's id. */
 #define SET_RING ((uint64_t)PORT_WAKE_KEY)
 
 static bool set__is_hosted(struct uring *uring) { return atomic_load_explicit(&uring->hosted, memory_order_seq_cst); }
@@ -63,7 +63,7 @@ static void set__leave(struct uring *uring) { atomic_fetch_sub_explicit(&uring->
 
 static bool set__control(struct op *op, int action) {
   struct poller *poller = op->handle->poller;
-  struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET, .data.u64 = op__id(poller, op)};
+  struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET, .data.u64 = handle__id(op->handle)};
   poller__count(poller, COUNTER_SYSTEM_CALLS, 1);
   return epoll_ctl(uring__of(poller)->set, action, (int)op->handle->native, &event) == 0;
 }

@@ -32,12 +32,12 @@ static pier_loop *open_counting(bool room) {
   pier_loop *loop = support__open();
   atomic_store(&notes, 0);
   atomic_store(&no_room, !room);
-  pier_hooks = (struct hooks){.trust = on_note};
+  pier_hook_noting = on_note;
   return loop;
 }
 
 static void close_counting(pier_loop *loop) {
-  pier_hooks = (struct hooks){0};
+  pier_hook_noting = NULL;
   support__close(loop);
 }
 
