@@ -19,9 +19,7 @@ void port__set_address(struct op *op, const pier_address *to) {
 }
 
 void port__sender(const struct op *op, pier_address *from) {
-  struct sockaddr_storage address = {0};
-  memcpy(&address, op->as.datagram.address, sizeof op->as.datagram.address);
-  socket__address(&address, sizeof(struct sockaddr_in6), from);
+  socket__address(op->as.datagram.address, sizeof(struct sockaddr_in6), from);
 }
 
 ssize_t datagram__move(struct op *op, struct iovec *parts, unsigned count, int *flags) {

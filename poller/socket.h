@@ -7,9 +7,10 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-/* The system's form of an address and its length; 0 for no family. And the reverse: PIER_OK or PIER_EAFNOSUPPORT. */
+/* The system's form of an address and its length, of which nothing else is written; 0 for no family. And the reverse: PIER_OK or
+   PIER_EAFNOSUPPORT. */
 socklen_t socket__sockaddr(const pier_address *address, struct sockaddr_storage *storage);
-int socket__address(const struct sockaddr_storage *from, socklen_t length_bytes, pier_address *address);
+int socket__address(const void *from, socklen_t length_bytes, pier_address *address);
 
 /* AF_INET or AF_INET6; and the reverse, PIER_FAMILY_NONE for any other. */
 int socket__family(uint8_t family);

@@ -8,40 +8,41 @@
 int socket__last(void) { return pier_error_from_system((uint32_t)errno); }
 
 socklen_t socket__sockaddr(const pier_address *address, struct sockaddr_storage *storage) {
-  memset(storage, 0, sizeof *storage);
   if (address->family == PIER_IPV4) {
-    struct sockaddr_in *in = (struct sockaddr_in *)(void *)storage;
-    in->sin_family = AF_INET;
-    in->sin_port = htons(address->port);
-    memcpy(&in->sin_addr, address->bytes, 4);
-    return sizeof *in;
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(address->port)};
+    memcpy(&in.sin_addr, address->bytes, 4);
+    memcpy(storage, &in, sizeof in);
+    return sizeof in;
   }
   if (address->family == PIER_IPV6) {
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)storage;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(address->port);
-    in6->sin6_scope_id = address->scope;
-    memcpy(&in6->sin6_addr, address->bytes, 16);
-    return sizeof *in6;
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(address->port), .sin6_scope_id = address->scope};
+    memcpy(&in6.sin6_addr, address->bytes, 16);
+    memcpy(storage, &in6, sizeof in6);
+    return sizeof in6;
   }
   return 0;
 }
 
-int socket__address(const struct sockaddr_storage *from, socklen_t length_bytes, pier_address *address) {
-  memset(address, 0, sizeof *address);
-  if (from->ss_family == AF_INET && length_bytes >= sizeof(struct sockaddr_in)) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
+int socket__address(const void *from, socklen_t length_bytes, pier_address *address) {
+  sa_family_t family = AF_UNSPEC;
+  if (length_bytes >= sizeof family)
+    memcpy(&family, from, sizeof family);
+  *address = (pier_address){0};
+  if (family == AF_INET && length_bytes >= sizeof(struct sockaddr_in)) {
+    struct sockaddr_in in;
+    memcpy(&in, from, sizeof in);
     address->family = PIER_IPV4;
-    address->port = ntohs(in->sin_port);
-    memcpy(address->bytes, &in->sin_addr, 4);
+    address->port = ntohs(in.sin_port);
+    memcpy(address->bytes, &in.sin_addr, 4);
     return PIER_OK;
   }
-  if (from->ss_family == AF_INET6 && length_bytes >= sizeof(struct sockaddr_in6)) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)from;
+  if (family == AF_INET6 && length_bytes >= sizeof(struct sockaddr_in6)) {
+    struct sockaddr_in6 in6;
+    memcpy(&in6, from, sizeof in6);
     address->family = PIER_IPV6;
-    address->port = ntohs(in6->sin6_port);
-    address->scope = in6->sin6_scope_id;
-    memcpy(address->bytes, &in6->sin6_addr, 16);
+    address->port = ntohs(in6.sin6_port);
+    address->scope = in6.sin6_scope_id;
+    memcpy(address->bytes, &in6.sin6_addr, 16);
     return PIER_OK;
   }
   return PIER_EAFNOSUPPORT;

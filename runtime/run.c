@@ -36,25 +36,30 @@ static void run__foreign(struct poller *poller, struct op *op) {
 /* A buffer where the thread has none for itself; no smaller, or a datagram would be cut. */
 #define SPARE_CHUNK_BYTES LOCAL_CHUNK_BYTES
 
-static void run__call_back(pier_loop *loop, struct op *op, const struct chunk *chunk) {
-  pier_result result;
-  poller__begin_result(&loop->poller, &result, op->context);
-  result.operation = op__id(&loop->poller, op);
-  result.handle = handle__id(op->handle);
-  result.data = chunk->data;
-  result.bytes = chunk->bytes;
-  result.more = true;
-  if (op__is(op, OP_ADDRESSED))
-    port__sender(op, &result.from);
-  op->callback(&result);
+/* What is the same in all results of one that goes on. */
+static void run__begin_more(const struct poller *poller, const struct op *op, pier_result *result) {
+  poller__begin_result(poller, result, op->context);
+  result->operation = op__id(poller, op);
+  result->handle = handle__id(op->handle);
+  result->more = true;
 }
 
-static uint32_t run__received(pier_loop *loop, struct op *op, struct chunk *chunk) {
+static void run__call_back(const struct op *op, const struct chunk *chunk, pier_result *result) {
+  result->data = chunk->data;
+  result->bytes = chunk->bytes;
+  if (op__is(op, OP_ADDRESSED))
+    port__sender(op, &result->from);
+  op->callback(result);
+}
+
+static uint32_t run__received(const struct poller *poller, struct op *op, struct chunk *chunk) {
+  pier_result result;
   uint32_t ran = 1;
-  run__call_back(loop, op, chunk);
+  run__begin_more(poller, op, &result);
+  run__call_back(op, chunk, &result);
   for (; chunk->left && !handle__is_closing(op->handle); ran++) { /* who closes it wants no more */
     port__receive_next(op, chunk);
-    run__call_back(loop, op, chunk);
+    run__call_back(op, chunk, &result);
   }
   return ran;
 }
@@ -74,7 +79,7 @@ static uint32_t run__chunks_in(pier_loop *loop, struct op *op, struct chunk chun
     chunk.more = false;
     received = port__receive(op, &chunk);
     if (received == RECEIVE_CHUNK)
-      ran += run__received(loop, op, &chunk);
+      ran += run__received(poller, op, &chunk);
   } while (chunk.more && ran < most);
   if (received != RECEIVE_OVER)
     port__resume(op, &chunk);
