@@ -176,7 +176,7 @@ static pier_operation io__submit_one(pier_handle id, enum op_code code, pier_buf
     status = PIER_EINVAL;
   if (status == PIER_OK && marks && (offset < 0 || one.length > (uint64_t)INT64_MAX - (uint64_t)offset))
     status = PIER_EINVAL;
-  if (status == PIER_OK && !gated)
+  if (status == PIER_OK && !gated && !marks) /* what is positioned is a file's, and has its place */
     status = io__prepare(op, one.length);
   if (status != PIER_OK)
     return loop__refuse(op, status);

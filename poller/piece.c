@@ -38,22 +38,9 @@ static bool piece__goes_on(const struct op *op, uint32_t bytes) {
   return op->handle->slot.kind == PIER_KIND_FILE && (data->part_done == 0 || bytes == OP_PIECE_BYTES_MAX);
 }
 
-/* The usual case: one part, and some of it was moved. */
+/* Of one part some was moved; more of it than there is was never asked for, and all of it is the header's case. */
 static bool piece__is_plain(const struct op *op, const struct piece *piece) {
   return op->as.data.count == 1 && op->as.data.part == 0 && !piece->code && piece->bytes;
-}
-
-static bool piece__take_in_plain(struct op *op, uint32_t bytes) {
-  struct op_data *data = &op->as.data;
-  op->ready.code = 0;
-  op->bytes += bytes;
-  if (bytes == data->parts->length - data->part_done) {
-    data->part = 1;
-    data->part_done = 0;
-    return false;
-  }
-  data->part_done += bytes;
-  return piece__goes_on(op, bytes);
 }
 
 /* Takes in what the system said of one call to read or write. True if there is another to make. */
@@ -93,11 +80,18 @@ static bool op__was_orphaned(const struct op *op, const struct piece *piece) {
 }
 
 /* The same for every operation. */
-bool piece__take_in(struct op *op, const struct piece *piece) {
+bool piece__take_in_part(struct op *op, const struct piece *piece) {
+  bool transfers = op->slot.kind == OP_READ || op->slot.kind == OP_WRITE;
+  if (transfers && piece__is_plain(op, piece)) {
+    op->ready.code = 0;
+    op->bytes += piece->bytes;
+    op->as.data.part_done += piece->bytes;
+    return piece__goes_on(op, piece->bytes);
+  }
   if (op__was_orphaned(op, piece))
     return true;
-  if (op->slot.kind == OP_READ || op->slot.kind == OP_WRITE)
-    return piece__is_plain(op, piece) ? piece__take_in_plain(op, piece->bytes) : piece__transfer(op, piece);
+  if (transfers)
+    return piece__transfer(op, piece);
   op->ready.code = piece->code;
   op->bytes += piece->bytes;
   return op->slot.kind == OP_ACCEPT && piece->code && port__peer_went_away(piece->code);

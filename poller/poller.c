@@ -177,7 +177,8 @@ void poller__wake(struct poller *poller) {
     thread__yield();
 }
 
-void poller__enqueue(struct poller *poller, struct ready *ready) {
+/* In line here, because what is delivered comes this way most of the time. */
+static inline void poller__put(struct poller *poller, struct ready *ready) {
   struct turn *turn = turn__here();
   if (turn && turn->poller == poller && turn__keep(turn, ready))
     return;
@@ -185,12 +186,13 @@ void poller__enqueue(struct poller *poller, struct ready *ready) {
     poller__wake(poller);
 }
 
+void poller__enqueue(struct poller *poller, struct ready *ready) { poller__put(poller, ready); }
+
 void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready) {
-  if (handle && !strand__enter(&handle->strand, ready)) {
+  if (handle && !strand__enter(&handle->strand, ready))
     poller__count(poller, COUNTER_HAND_OVERS, 1);
-    return;
-  }
-  poller__enqueue(poller, ready);
+  else
+    poller__put(poller, ready);
 }
 
 void poller__tell(struct poller *poller) {

@@ -13,12 +13,8 @@ void turn__begin(struct turn *turn, struct poller *poller) {
 
 void turn__end(struct turn *turn) { own__set(turn->outer); }
 
-bool turn__keep(struct turn *turn, struct ready *ready) {
+bool turn__keep_shared(struct turn *turn, struct ready *ready) {
   struct turn_share *share = turn->share;
-  if (!share) {
-    ready_list__append(&turn->ready, ready);
-    return true;
-  }
   mutex__lock(&share->lock);
   bool kept = !share->away;
   if (kept)

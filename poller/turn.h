@@ -31,6 +31,12 @@ static inline struct turn *turn__here(void) { return own__get(); }
 void turn__begin(struct turn *turn, struct poller *poller);
 void turn__end(struct turn *turn);
 /* Puts something into the turn's list. False: it is not to go there. */
-bool turn__keep(struct turn *turn, struct ready *ready);
+bool turn__keep_shared(struct turn *turn, struct ready *ready);
+static inline bool turn__keep(struct turn *turn, struct ready *ready) {
+  if (turn->share)
+    return turn__keep_shared(turn, ready);
+  ready_list__append(&turn->ready, ready);
+  return true;
+}
 
 #endif

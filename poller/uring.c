@@ -178,24 +178,29 @@ static void uring__watched(struct poller *poller, const struct uring_completion 
   atomic_compare_exchange_strong_explicit(&uring->rings[completion->id - URING_WATCH].watched_by, &own, 0, memory_order_acq_rel, memory_order_relaxed);
 }
 
+/* One that the backend has asked for itself. False: it is none of those. */
+static bool uring__own(struct poller *poller, const struct uring_completion *completion) {
+  if (completion->id == URING_WAKE)
+    uring__woken(poller, completion);
+  else if (completion->id == URING_SET)
+    uring__shown(poller, completion);
+  else if (completion->id == URING_TICK)
+    trust__tick(poller);
+  else if (completion->id >= URING_WATCH && completion->id < URING_WATCH + uring__of(poller)->count)
+    uring__watched(poller, completion);
+  else
+    return completion->id == URING_CANCEL; /* it came too late: the operation has its own completion */
+  return true;
+}
+
 /* Gives how many completions were nobody's: those go to the host's callback as packets, and are counted there. */
 static size_t uring__sort(struct poller *poller, const struct uring_completion *completions, size_t count, pier_packet *packets, size_t max) {
   size_t foreign = 0, ours = 0;
   for (size_t i = 0; i < count; i++) {
     const struct uring_completion *completion = &completions[i];
-    if (completion->id == URING_WAKE)
-      uring__woken(poller, completion);
-    else if (completion->id == URING_SET)
-      uring__shown(poller, completion);
-    else if (completion->id == URING_TICK)
-      trust__tick(poller);
-    else if (completion->id >= URING_WATCH && completion->id < URING_WATCH + uring__of(poller)->count)
-      uring__watched(poller, completion);
-    else if (completion->id == URING_CANCEL)
-      continue; /* it came too late: the operation has its own completion */
-    else if (uring__completed(poller, completion->id, completion->result, completion->flags))
+    if (uring__completed(poller, completion->id, completion->result, completion->flags))
       ours++;
-    else if (foreign < max)
+    else if (!uring__own(poller, completion) && foreign < max)
       packets[foreign++] = (pier_packet){.key = completion->id, .status = (uint32_t)completion->result, .bytes = completion->flags};
   }
   poller__count_batch(poller, ours);

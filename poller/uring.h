@@ -68,7 +68,8 @@ static inline void uring__learn(struct handle *handle, unsigned hint) { atomic_s
 static inline struct uring *uring__of(struct poller *poller) { return poller->system; }
 
 static inline uint32_t uring__seat(const struct handle *handle) {
-  return slab__index(&handle->slot) % uring__of(handle->poller)->count;
+  uint32_t count = uring__of(handle->poller)->count;
+  return count == 1 ? 0 : slab__index(&handle->slot) % count; /* a loop that is driven has better things to do than divide */
 }
 static inline struct uring_ring *uring__home(const struct handle *handle) { return &uring__of(handle->poller)->rings[uring__seat(handle)]; }
 

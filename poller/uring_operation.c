@@ -15,8 +15,6 @@ static bool uring__is_ours(const struct op *op) {
 
 /* Its place in the lane goes to the next one. Writes that can go out at once and together do so before, and stand in `done`. */
 static struct op *uring__leave_lane(struct op *op, struct ready_list *done) {
-  if (!uring__has_lanes(op))
-    return NULL;
   struct mutex *lock = port_common__lock(op->handle);
   struct lane *lane = &op->handle->lanes[port__lane(op)];
   mutex__lock(lock);
@@ -39,11 +37,15 @@ bool uring__ask(struct op *op) {
 
 /* The first call of an operation. False: it is settled. */
 static bool uring__begin(struct op *op) {
-  bool ours = uring__is_ours(op);
   if (op__is(op, OP_SETTLED)) /* ahead of its turn */
     return false;
   if (op__is_multishot(op))
     return uring__begin_multishot(op);
+  if (!uring__has_lanes(op)) { /* nothing before it, and no readiness to wait for */
+    op->system[URING_PHASE] = URING_CALL;
+    return uring__ask(op);
+  }
+  bool ours = uring__is_ours(op);
   op->system[URING_PHASE] = ours ? URING_POLL : URING_CALL;
   bool empty = op->slot.kind == OP_READ && op->handle->slot.kind == PIER_KIND_UDP && uring__hint(op->handle) == HINT_EMPTY;
   return !(ours && !empty && uring__try(op)) && uring__ask(op);
@@ -51,6 +53,10 @@ static bool uring__begin(struct op *op) {
 
 /* It is settled. The next one in its lane begins, and if that ends at once, the one behind it, and so on. */
 void uring__finish(struct op *op) {
+  if (!uring__has_lanes(op)) {
+    op__complete(op, 0, 0);
+    return;
+  }
   while (op) {
     struct ready_list done = {NULL, NULL};
     struct op *next = uring__leave_lane(op, &done);
@@ -145,7 +151,12 @@ bool uring__cancel_all(struct handle *handle) {
 /* What a call or a poll has brought. False: there is nothing to take in, and the kernel is to be asked again. */
 static bool uring__outcome(struct op *op, int32_t result, struct piece *piece) {
   bool polled = op->system[URING_PHASE] == URING_POLL;
+  bool transfers = op->slot.kind == OP_READ || op->slot.kind == OP_WRITE;
   *piece = (struct piece){0, 0};
+  if (transfers && !polled && result > 0) { /* the usual one */
+    piece->bytes = (uint32_t)result;
+    return true;
+  }
   if (polled && result >= 0) {
     if (uring__is_ours(op))
       return transfer__try(op, piece) != TRANSFER_WAITS;
@@ -164,7 +175,7 @@ static bool uring__outcome(struct op *op, int32_t result, struct piece *piece) {
     op->as.pipe_accept.socket = (uintptr_t)result;
   else if (op->slot.kind == OP_OPEN)
     opening__took(op, result, piece);
-  else if (op->slot.kind == OP_READ || op->slot.kind == OP_WRITE)
+  else if (transfers)
     transfer__read(op, result, op__piece(op).bytes, piece);
   else
     piece->code = result < 0 ? (uint32_t)-result : 0;

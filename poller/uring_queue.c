@@ -25,14 +25,21 @@ static int uring__call(struct poller *poller, struct uring_ring *ring, unsigned 
   return io_uring_enter2((unsigned)ring->ring.ring_fd, count, wait, flags, (sigset_t *)(void *)argument, argument ? sizeof *argument : _NSIG / 8);
 }
 
-/* A free entry, cleared of its past by the prep functions; null if the kernel takes none. Under the lock. */
-static struct io_uring_sqe *uring__entry(struct poller *poller, struct uring_ring *ring, unsigned *index) {
+/* Has the kernel take what is in line; false if it takes nothing. Under the lock. */
+static bool uring__make_room(struct poller *poller, struct uring_ring *ring) {
   for (int i = 0; uring__is_full(&ring->ring); i++) {
     if (i == URING_TRIES)
-      return NULL;
+      return false;
     if (uring__call(poller, ring, uring__publish(&ring->ring), 0, 0, NULL) < 0)
       thread__yield();
   }
+  return true;
+}
+
+/* A free entry, cleared of its past by the prep functions; null if the kernel takes none. Under the lock. */
+static inline struct io_uring_sqe *uring__entry(struct poller *poller, struct uring_ring *ring, unsigned *index) {
+  if (uring__is_full(&ring->ring) && !uring__make_room(poller, ring))
+    return NULL;
   *index = ring->ring.sq.sqe_tail++ & (URING_ENTRIES - 1);
   atomic_store_explicit(&ring->tail, ring->ring.sq.sqe_tail, memory_order_relaxed);
   return &ring->ring.sq.sqes[*index];
