@@ -13,9 +13,6 @@ enum { AT_ONCE_BYTES_MAX = 65536, AT_ONCE_PARTS_MAX = 8 };
    call in vain. */
 #define RING_PATIENCE 32u
 
-/* Of so many operations of a file in flight a ring makes the calls together. */
-#define TOGETHER_LEAST 8u
-
 /* In a file's two hints. What is above AT_ONCE_YES counts those that are not tried. */
 enum { AT_ONCE_UNKNOWN = 0, AT_ONCE_NEVER, AT_ONCE_ANYWAY, AT_ONCE_YES };
 
@@ -56,7 +53,7 @@ static unsigned at_once__how(struct op *op, bool together, _Atomic uint8_t *hint
   }
   if (!together || how != AT_ONCE_YES)
     return how;
-  return (atomic_load_explicit(&op->handle->slot.word, memory_order_relaxed) & HANDLE_FLIGHTS) < TOGETHER_LEAST ? how : AT_ONCE_NEVER;
+  return (atomic_load_explicit(&op->handle->slot.word, memory_order_relaxed) & HANDLE_FLIGHTS) < PORT_TOGETHER ? how : AT_ONCE_NEVER;
 }
 
 /* Whether whoever can wait would say the same. A short read may be the end of the file or of what is cached. A write that has moved

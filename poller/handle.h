@@ -51,8 +51,9 @@ struct handle {
   uint32_t watch;              /* under the lanes' lock: what the poller knows of its readiness */
   int32_t watched;             /* the descriptor in the poller's set: a duplicate where somebody has put it there himself */
   _Atomic uint8_t hint;        /* what the last calls have taught: of a stream enum uring_hint, of a file's reads at_once_linux.c */
-  _Atomic uint8_t write_hint;  /* and of a file's writes */
-  _Atomic uint8_t trust;       /* of a local stream socket: see trust.h */
+  _Atomic uint8_t write_hint;  /* and of a file's writes; of a local stream socket whether it is believed (trust.h) */
+  uint8_t together;            /* of a file, under its ring's lock: how many of its calls had many beside them (uring_files.c) */
+  uint8_t place;               /* and where it stands in the ring's table, + 1 */
 #endif
   _Atomic(struct op *) parked; /* a shutdown that waits for the writes before it */
   pier_packet_callback on_foreign;

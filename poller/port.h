@@ -46,6 +46,9 @@ extern const struct port_backend uring_backend;
    their place in the order, and what wakes the loop. */
 #define PORT_LOCKS 64u
 
+/* Of so many operations of a file in flight a ring makes the calls together. */
+#define PORT_TOGETHER 8u
+
 /* In handle->watch, above the backend's own: some of its operations may be with the workers. */
 #define PORT_HAS_IOCTLS 0x10000u
 

@@ -126,7 +126,7 @@ void port__init_handle(struct handle *handle) {
   handle->watched = (int32_t)handle->native;
   atomic_init(&handle->hint, 0);
   atomic_init(&handle->write_hint, 0);
-  atomic_init(&handle->trust, 0);
+  handle->together = handle->place = 0;
 }
 
 /* What has to wait here waits in the lanes, with the kernel's party still in it. */

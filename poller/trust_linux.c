@@ -9,11 +9,11 @@
 /* So many reads with recvmsg() that show nothing, and it is believed again. What a tick finds may also have come just now. */
 #define TRUST_WARY_READS 32u
 
-/* In handle->trust. What is above counts the reads that are still to be made with recvmsg(). */
+/* In handle->write_hint. What is above counts the reads that are still to be made with recvmsg(). */
 enum { TRUST_FREE = 0, TRUST_NOTED = 1 };
 
-static unsigned trust__of(struct handle *handle) { return atomic_load_explicit(&handle->trust, memory_order_relaxed); }
-static void trust__set(struct handle *handle, unsigned value) { atomic_store_explicit(&handle->trust, (uint8_t)value, memory_order_relaxed); }
+static unsigned trust__of(struct handle *handle) { return atomic_load_explicit(&handle->write_hint, memory_order_relaxed); }
+static void trust__set(struct handle *handle, unsigned value) { atomic_store_explicit(&handle->write_hint, (uint8_t)value, memory_order_relaxed); }
 
 static bool trust__is_local(const struct handle *handle) {
   return handle->slot.kind == PIER_KIND_PIPE && (handle->slot.flags & HANDLE_SOCKET);

@@ -47,6 +47,7 @@ static int uring__open_ring(struct uring_ring *ring) {
   mutex__init(&ring->lock);
   mutex__init(&ring->handing);
   inbox__init(&ring->inbox);
+  files__open(ring);
   return PIER_OK;
 }
 
@@ -98,14 +99,12 @@ static int uring__open(struct poller *poller, uint32_t threads) {
 
 static void uring__close(struct poller *poller) { uring__close_rings(uring__of(poller)); }
 
-/* A ring has no set of handles: each operation names its descriptor. */
+/* A ring has no set of handles: each operation names its descriptor, or its place in the ring's table. */
 static int uring__associate(struct handle *handle) {
   (void)handle;
   return PIER_OK;
 }
 
-static void uring__disassociate(struct handle *handle) { (void)handle; }
-static void uring__forget(struct handle *handle) { (void)handle; }
 
 static void uring__wake(struct poller *poller) {
   eventfd_write(uring__of(poller)->rings[atomic_load_explicit(&poller->keeper, memory_order_seq_cst)].wake, 1);
@@ -251,7 +250,7 @@ const struct port_backend uring_backend = {
     .open = uring__open,
     .close = uring__close,
     .associate = uring__associate,
-    .disassociate = uring__disassociate,
+    .disassociate = files__leave,
     .submit = uring__submit,
     .cancel = uring__cancel,
     .cancel_all = uring__cancel_all,
@@ -267,5 +266,5 @@ const struct port_backend uring_backend = {
     .watch = uring__watch,
     .arm = uring__push_tick,
     .look = uring__look,
-    .forget = uring__forget,
+    .forget = files__leave,
 };

@@ -25,6 +25,7 @@ struct uring_ring {
   uint64_t armed_by;         /* the thread whose poll of the eventfd wakes the ring; 0: none */
   _Atomic uint32_t tail;     /* as the submission queue's, for who does not have the lock */
   int wake;                  /* an eventfd */
+  uint64_t places;           /* under the lock: those that are free in the table of files (uring_files.c) */
   bool hurried;              /* under the lock: entries are not to wait in line */
   _Atomic uint32_t watched_by; /* the seat whose ring polls this one, + 1 */
   struct inbox inbox;        /* with seats: whether the thread sleeps; nothing lies in it */
@@ -98,6 +99,26 @@ bool uring__push_tick(struct poller *poller);
 void uring__enter(struct poller *poller, uint64_t timeout_ns);
 void uring__flush(struct poller *poller);
 void uring__hurry(struct poller *poller, uint32_t seat);
+
+/* uring_files.c: files with many calls in flight stand in a table of the ring's, where the kernel finds them sooner. */
+
+#define FILES_PLACES 64u
+/* So many calls that had as many beside them are worth the two that put a file there and take it out. */
+#define FILES_PATIENCE 64u
+
+void files__open(struct uring_ring *ring);
+/* Under the lock. */
+void files__enter(struct uring_ring *ring, struct handle *handle);
+/* Before its descriptor is closed, or the handle leaves the port; nothing of it is in flight. */
+void files__leave(struct handle *handle);
+
+/* A call of the handle's is put in line. Under the lock. */
+static inline void files__count(struct uring_ring *ring, struct handle *handle) {
+  bool counts = handle->slot.kind == PIER_KIND_FILE && !handle->place;
+  if (counts && (atomic_load_explicit(&handle->slot.word, memory_order_relaxed) & HANDLE_FLIGHTS) >= PORT_TOGETHER &&
+      ++handle->together == FILES_PATIENCE)
+    files__enter(ring, handle);
+}
 
 /* uring_hand.c: what other threads have for a ring. */
 void uring__hand_launch(struct op *op);

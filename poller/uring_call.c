@@ -58,6 +58,10 @@ static void uring__fill_data(struct io_uring_sqe *entry, struct op *op, struct m
     io_uring_prep_write(entry, descriptor, piece.base, piece.bytes, offset);
   else
     io_uring_prep_read(entry, descriptor, piece.base, piece.bytes, offset);
+  if (handle->place) {
+    entry->fd = handle->place - 1;
+    entry->flags |= IOSQE_FIXED_FILE;
+  }
 }
 
 static void uring__fill_connect(struct io_uring_sqe *entry, struct op *op) {

@@ -73,6 +73,7 @@ uint32_t uring__push(struct op *op) {
     struct io_uring_sqe *entry = uring__entry(poller, ring, &index);
     code = entry ? 0 : EAGAIN;
     if (entry) {
+      files__count(ring, op->handle);
       uring__fill(entry, op, &ring->headers[index]);
       entry->user_data = op__id(poller, op);
       uring__pushed(poller, ring);

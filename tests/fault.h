@@ -17,7 +17,7 @@ typedef enum fault_call {
   FAULT_EVENT,  /* eventfd, timerfd, CreateEventEx */
   FAULT_WAITER, /* RegisterWaitForSingleObject */
   FAULT_SET,    /* epoll_create1, a ring, a port */
-  FAULT_WATCH,  /* epoll_ctl, but for leaving the set; putting a handle on a port */
+  FAULT_WATCH,  /* epoll_ctl, but for leaving the set; putting a handle on a port; a ring's table, and a file into it */
   FAULT_WAIT,   /* epoll_wait, epoll_pwait2, ppoll, GetQueuedCompletionStatusEx */
   FAULT_ENTER,  /* io_uring_enter */
   FAULT_POST,   /* PostQueuedCompletionStatus */

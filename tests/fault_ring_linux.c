@@ -3,6 +3,7 @@
  * completions meanwhile. */
 #include "fault_verdict.h"
 
+#include <errno.h>
 #include <liburing.h>
 #include <pthread.h>
 #include <string.h>
@@ -61,6 +62,14 @@ void faulty_io_uring_queue_exit(struct io_uring *ring) {
 
 struct io_uring_probe *faulty_io_uring_get_probe_ring(struct io_uring *ring) {
   return fault__fails(FAULT_MEMORY) ? NULL : io_uring_get_probe_ring(ring);
+}
+
+int faulty_io_uring_register_files_sparse(struct io_uring *ring, unsigned count) {
+  return fault__fails(FAULT_WATCH) ? -errno : io_uring_register_files_sparse(ring, count);
+}
+
+int faulty_io_uring_register_files_update(struct io_uring *ring, unsigned offset, const int *descriptors, unsigned count) {
+  return *descriptors >= 0 && fault__fails(FAULT_WATCH) ? -errno : io_uring_register_files_update(ring, offset, descriptors, count);
 }
 
 /* Of which sort a call is; FAULT_CALLS: of none. */
