@@ -196,7 +196,8 @@ enum port_start port__submit(struct op *op, struct piece *piece);
 int port__try_write(struct handle *handle, const void *bytes, size_t length_bytes, size_t *written_bytes);
 /* The same for datagrams, whose addresses have been looked at; *sent_count of them went. */
 int port__try_send(struct handle *handle, const pier_datagram *datagrams, size_t count, size_t *sent_count);
-/* For a handle that blocks: makes the call if it is certain not to wait. False: nothing was done, and a worker has to. */
+/* For a handle that blocks: makes the calls if they are certain not to wait, and takes in what they say. False: a worker has to, with what is
+   left. */
 bool port__at_once(struct op *op, struct piece *piece);
 /* For a handle that blocks: the same on a worker thread, to its end. */
 void port__block(struct op *op, struct piece *piece);
