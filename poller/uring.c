@@ -35,11 +35,17 @@ static int uring__setup(struct io_uring *ring) {
   return PIER_OK;
 }
 
-static int uring__open_ring(struct uring_ring *ring) {
+static int uring__open_ring(struct uring_ring *ring, bool seated) {
+  ring->set = -1;
   ring->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (ring->wake < 0)
     return pier_error_from_system((uint32_t)errno);
   int status = uring__setup(&ring->ring);
+  if (status == PIER_OK && seated) {
+    status = set__open(ring);
+    if (status != PIER_OK)
+      io_uring_queue_exit(&ring->ring);
+  }
   if (status != PIER_OK) {
     close(ring->wake);
     return status;
@@ -54,12 +60,12 @@ static int uring__open_ring(struct uring_ring *ring) {
 static void uring__close_rings(struct uring *uring) {
   while (uring->count) {
     struct uring_ring *ring = &uring->rings[--uring->count];
+    set__close(ring);
     io_uring_queue_exit(&ring->ring);
     mutex__destroy(&ring->lock);
     mutex__destroy(&ring->handing);
     close(ring->wake);
   }
-  set__close(uring);
   port_common__close(&uring->common);
   free(uring);
 }
@@ -79,10 +85,9 @@ static int uring__open(struct poller *poller, uint32_t threads) {
   if (!uring)
     return PIER_ENOMEM;
   port_common__open(&uring->common);
-  uring->set = -1;
   int status = PIER_OK;
   while (uring->count < count && status == PIER_OK) {
-    status = uring__open_ring(&uring->rings[uring->count]);
+    status = uring__open_ring(&uring->rings[uring->count], threads > 0);
     uring->count += status == PIER_OK;
   }
   if (status != PIER_OK) {
@@ -166,11 +171,11 @@ static void uring__shown(struct poller *poller, const struct uring_completion *c
   struct uring *uring = uring__of(poller);
   if (!(completion->flags & IORING_CQE_F_MORE) && completion->result != -ECANCELED)
     uring->set_armed_by = 0;
-  if (uring->set >= 0)
+  if (uring__here(poller)->set >= 0)
     set__wait(poller, 0);
 }
 
-/* Another seat's ring has something; whose thread looks there is not decided here. */
+/* Another seat's set has something; whose thread looks there is not decided here. */
 static void uring__watched(struct poller *poller, const struct uring_completion *completion) {
   struct uring *uring = uring__of(poller);
   uint32_t own = turn__here()->seat + 1;
@@ -214,7 +219,7 @@ static bool uring__may_sleep(struct poller *poller, struct uring_ring *ring) {
 /* Hands over what is in line, and waits. Of that some may be through already, and is not to wait for what is not. */
 static void uring__await(struct poller *poller, struct uring_ring *ring, uint64_t timeout_ns) {
   uint64_t wait_ns = timeout_ns && uring__may_sleep(poller, ring) ? timeout_ns : 0;
-  if (!set__is_awaited(uring__of(poller))) {
+  if (!set__is_awaited(uring__of(poller), ring)) {
     uring__enter(poller, wait_ns);
     return;
   }

@@ -26,8 +26,10 @@ struct uring_ring {
   _Atomic uint32_t tail;     /* as the submission queue's, for who does not have the lock */
   int wake;                  /* an eventfd */
   uint64_t places;           /* under the lock: those that are free in the table of files (uring_files.c) */
+  int set;                   /* uring_set.c; -1: not made */
+  _Atomic uint32_t readers;  /* in it */
   bool hurried;              /* under the lock: entries are not to wait in line */
-  _Atomic uint32_t watched_by; /* the seat whose ring polls this one, + 1 */
+  _Atomic uint32_t watched_by; /* the seat whose ring polls this one's set, + 1 */
   struct inbox inbox;        /* with seats: whether the thread sleeps; nothing lies in it */
   struct mutex handing;
   struct ready_list launches; /* handed over to be launched */
@@ -40,9 +42,7 @@ struct uring_ring {
    slot. */
 struct uring {
   struct port_common common; /* first: see port_common__of() */
-  int set;                   /* uring_set.c; -1: not made */
-  _Atomic uint32_t readers;  /* in it */
-  _Atomic bool hosted;       /* somebody has been given the ring */
+  _Atomic bool hosted;       /* somebody has been given the ring, of a loop that is driven */
   _Atomic bool shown;        /* so the ring polls the set, and not the set the ring */
   uint64_t set_armed_by;     /* as armed_by, of that poll */
   uint32_t count;
@@ -88,7 +88,7 @@ static inline bool uring__is_home(const struct handle *handle) {
 uint32_t uring__push(struct op *op);
 void uring__push_cancel(struct op *op);
 void uring__push_cancel_all(struct handle *handle);
-/* Polls, in the ring of this thread: the eventfd that wakes it, for good; another seat's ring, once; the set, for good. Those for good are
+/* Polls, in the ring of this thread: the eventfd that wakes it, for good; another seat's set, once; the set, for good. Those for good are
    put in line again for another thread. */
 void uring__push_wake(struct poller *poller);
 void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat);
@@ -156,18 +156,20 @@ bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32
 
 /* uring_set.c: readers that go on, in an epoll set. */
 
+/* A seat's: from the start, for who stands in polls it. */
+int set__open(struct uring_ring *ring);
+void set__close(struct uring_ring *ring);
 /* False: there is no place for it there, and the ring has to poll for it. */
 bool set__add(struct op *op);
 void set__remove(struct op *op);
-/* Whether this is what the thread has to wait for; and does so. */
-bool set__is_awaited(struct uring *uring);
+/* Whether this is what the thread that tends the ring has to wait for; and does so. */
+bool set__is_awaited(struct uring *uring, const struct uring_ring *ring);
 void set__wait(struct poller *poller, uint64_t timeout_ns);
 /* Somebody is given the ring, to wait for it. And by whoever comes to the loop: has the ring show what is in the set. */
 void set__host(struct poller *poller);
 void set__show(struct poller *poller);
 /* At the end of a wait: a host that came during it has woken a thread that was past that, so the next one is called again. */
 void set__shown_next(struct poller *poller);
-void set__close(struct uring *uring);
 
 /* uring_at_once.c: calls that are made inside the submit, because they are likely to end there and cost less than by way of the ring. */
 

@@ -141,7 +141,7 @@ void uring__push_wake(struct poller *poller) {
 void uring__push_set(struct poller *poller) {
   struct uring *uring = uring__of(poller);
   if (uring->set_armed_by != thread__self())
-    uring__push_poll(poller, uring->set, URING_SET, &uring->set_armed_by);
+    uring__push_poll(poller, uring__here(poller)->set, URING_SET, &uring->set_armed_by);
 }
 
 bool uring__push_tick(struct poller *poller) {
@@ -168,7 +168,7 @@ void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat) 
   mutex__lock(&own->lock);
   struct io_uring_sqe *entry = uring__entry(poller, own, &index);
   CHECK(entry); /* a seat that nobody would look after */
-  io_uring_prep_poll_add(entry, uring->rings[seat].ring.ring_fd, POLLIN);
+  io_uring_prep_poll_add(entry, uring->rings[seat].set, POLLIN);
   entry->user_data = URING_WATCH | seat;
   mutex__unlock(&own->lock);
 }

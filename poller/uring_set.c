@@ -1,16 +1,21 @@
-/* Readers that go on, in an epoll set: what the thread that drives a loop waits for beside its ring.
+/* Readers that go on, in an epoll set: what the thread that tends a ring waits for beside it.
 
    A poll in the ring costs more than a place in a set each time that something comes: the kernel first has the thread run what the poll has
-   put off, and polls once more there. With few streams that is most of what a turn costs the library; with many it is shared, and
-   the ring is the cheaper one. So the first so many readers of a loop that somebody drives are in a set, which the ring is in as well, and while
-   there are any the thread waits for the set.
+   put off, and polls once more there. So readers are in a set, which the ring is in as well, and while there are any the thread waits for
+   the set.
+
+   A seat has all its readers there. Its peers are on other processors, and what a poll has put off is run at the end of whatever call the
+   thread is in; a set is left to itself until it is waited for. On a loop that somebody drives the first so many
+   are in it: with more of them what one wait brings is shared, and the ring is the cheaper one.
 
    A host waits for the ring, which is what pier_loop_native() gives him, and he may put calls of his own into it. From then on no reader
-   goes into the set, and the ring polls the set for those that are there. Not before: each would make the other ready for ever. */
+   goes into the set, and the ring polls the set for those that are there. Not before: each would make the other ready for ever. For the same
+   reason who stands in for a seat has his ring poll the seat's set, once each time, and no set is in another. */
 #include "epoll.h"
 #include "hook.h"
 #include "uring.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -24,14 +29,13 @@ static bool set__is_hosted(struct uring *uring) { return atomic_load_explicit(&u
 
 /* ---- Who is in it ---- */
 
-/* Under the ring's lock. It is made when the first reader comes: a ring that is in a set has to tell it of everything. */
-static bool set__make(struct uring *uring) {
+static bool set__make(struct uring_ring *ring) {
   struct epoll_event event = {.events = EPOLLIN, .data.u64 = SET_RING};
-  if (uring->set >= 0)
+  if (ring->set >= 0)
     return true;
   int set = epoll_create1(EPOLL_CLOEXEC);
-  if (set >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, uring->rings[0].ring.ring_fd, &event) == 0) {
-    uring->set = set;
+  if (set >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, ring->ring.ring_fd, &event) == 0) {
+    ring->set = set;
     return true;
   }
   if (set >= 0)
@@ -39,18 +43,29 @@ static bool set__make(struct uring *uring) {
   return false;
 }
 
+int set__open(struct uring_ring *ring) { return set__make(ring) ? PIER_OK : pier_error_from_system((uint32_t)errno); }
+
+void set__close(struct uring_ring *ring) {
+  if (ring->set >= 0)
+    close(ring->set);
+}
+
+/* Under the ring's lock. Of a loop that is driven it is made when the first reader comes: a ring that is in a set has to tell it of everything. */
+static bool set__has_room(struct uring *uring, struct uring_ring *ring) {
+  return !set__is_hosted(uring) && atomic_load_explicit(&ring->readers, memory_order_relaxed) < SET_READERS_MAX && set__make(ring);
+}
+
 /* Counts one more. Under the ring's lock, as is the change to a host: either he finds it in the set, or it is refused. */
 static bool set__admit(struct poller *poller) {
   struct uring *uring = uring__of(poller);
   struct uring_ring *ring = &uring->rings[0];
   mutex__lock(&ring->lock);
-  uint32_t readers = atomic_load_explicit(&uring->readers, memory_order_relaxed);
-  bool admitted = !poller->seats && !set__is_hosted(uring) && readers < SET_READERS_MAX && set__make(uring);
+  bool admitted = set__has_room(uring, ring), unseen = false;
   if (admitted) {
     HOOK(set_admitting, poller); /* a loop that is driven has no thread that comes by here while a test sets it */
-    atomic_fetch_add_explicit(&uring->readers, 1, memory_order_seq_cst); /* who leaves does not take the lock */
+    uint32_t readers = atomic_fetch_add_explicit(&ring->readers, 1, memory_order_seq_cst); /* who leaves does not take the lock */
+    unseen = readers == 0 && ring->armed_by != thread__self();
   }
-  bool unseen = admitted && readers == 0 && ring->armed_by != thread__self();
   mutex__unlock(&ring->lock);
   if (admitted)
     HOOK(set_admitted, poller);
@@ -59,23 +74,31 @@ static bool set__admit(struct poller *poller) {
   return admitted;
 }
 
-static void set__leave(struct uring *uring) { atomic_fetch_sub_explicit(&uring->readers, 1, memory_order_seq_cst); }
+/* A seat's reader is begun by who tends its ring: nobody waits there, and who stands in has the set polled. */
+static bool set__enter(struct op *op) {
+  struct poller *poller = op->handle->poller;
+  if (!poller->seats)
+    return set__admit(poller);
+  atomic_fetch_add_explicit(&uring__home(op->handle)->readers, 1, memory_order_seq_cst);
+  return true;
+}
+
+static void set__leave(struct op *op) { atomic_fetch_sub_explicit(&uring__home(op->handle)->readers, 1, memory_order_seq_cst); }
 
 static bool set__control(struct op *op, int action) {
   struct poller *poller = op->handle->poller;
   struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET, .data.u64 = handle__id(op->handle)};
   poller__count(poller, COUNTER_SYSTEM_CALLS, 1);
-  return epoll_ctl(uring__of(poller)->set, action, (int)op->handle->native, &event) == 0;
+  return epoll_ctl(uring__home(op->handle)->set, action, (int)op->handle->native, &event) == 0;
 }
 
 /* A descriptor that is registered twice is in it once. */
 bool set__add(struct op *op) {
-  struct poller *poller = op->handle->poller;
-  if (!set__admit(poller))
+  if (!set__enter(op))
     return false;
   if (set__control(op, EPOLL_CTL_ADD))
     return true;
-  set__leave(uring__of(poller));
+  set__leave(op);
   return false;
 }
 
@@ -84,21 +107,21 @@ void set__remove(struct op *op) {
   struct handle *handle = op->handle;
   if (!(handle->slot.flags & HANDLE_OURS && handle__is_closing(handle)))
     set__control(op, EPOLL_CTL_DEL);
-  set__leave(uring__of(handle->poller));
+  set__leave(op);
 }
 
 /* ---- Waiting ---- */
 
-bool set__is_awaited(struct uring *uring) {
-  return atomic_load_explicit(&uring->readers, memory_order_relaxed) && !atomic_load_explicit(&uring->shown, memory_order_relaxed);
+bool set__is_awaited(struct uring *uring, const struct uring_ring *ring) {
+  return atomic_load_explicit(&((struct uring_ring *)ring)->readers, memory_order_relaxed) && !atomic_load_explicit(&uring->shown, memory_order_relaxed);
 }
 
 void set__wait(struct poller *poller, uint64_t timeout_ns) {
   struct epoll_event events[SET_EVENTS];
-  int count;
+  int count, set = uring__here(poller)->set;
   size_t told = 0;
   do {
-    count = epoll__call(uring__of(poller)->set, events, SET_EVENTS, timeout_ns);
+    count = epoll__call(set, events, SET_EVENTS, timeout_ns);
     timeout_ns = 0;
     for (int i = 0; i < count; i++) {
       if (events[i].data.u64 == SET_RING)
@@ -115,9 +138,11 @@ void set__wait(struct poller *poller, uint64_t timeout_ns) {
 void set__host(struct poller *poller) {
   struct uring *uring = uring__of(poller);
   struct uring_ring *ring = &uring->rings[0];
+  if (poller->seats) /* nobody but its threads can take anything from it */
+    return;
   mutex__lock(&ring->lock);
   bool first = !atomic_exchange_explicit(&uring->hosted, true, memory_order_seq_cst);
-  bool unseen = first && atomic_load_explicit(&uring->readers, memory_order_seq_cst);
+  bool unseen = first && atomic_load_explicit(&ring->readers, memory_order_seq_cst);
   mutex__unlock(&ring->lock);
   if (unseen) /* in the ring, until somebody comes */
     poller__wake(poller);
@@ -125,20 +150,16 @@ void set__host(struct poller *poller) {
 
 void set__show(struct poller *poller) {
   struct uring *uring = uring__of(poller);
-  if (!set__is_hosted(uring) || !atomic_load_explicit(&uring->readers, memory_order_relaxed))
+  struct uring_ring *ring = &uring->rings[0];
+  if (!set__is_hosted(uring) || !atomic_load_explicit(&ring->readers, memory_order_relaxed))
     return;
   if (!atomic_exchange_explicit(&uring->shown, true, memory_order_relaxed))
-    epoll_ctl(uring->set, EPOLL_CTL_DEL, uring->rings[0].ring.ring_fd, NULL);
+    epoll_ctl(ring->set, EPOLL_CTL_DEL, ring->ring.ring_fd, NULL);
   uring__push_set(poller);
 }
 
 void set__shown_next(struct poller *poller) {
   struct uring *uring = uring__of(poller);
-  if (set__is_hosted(uring) && set__is_awaited(uring))
+  if (set__is_hosted(uring) && set__is_awaited(uring, &uring->rings[0]))
     poller__wake(poller);
-}
-
-void set__close(struct uring *uring) {
-  if (uring->set >= 0)
-    close(uring->set);
 }

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROOM = 16, MORE = 20, ROUNDS = 20, HOST_MS = 5000 };
+enum { ROOM = 16, MORE = 20, ROUNDS = 20, HOST_MS = 5000, CROWD = 20 * SUPPORT_THREADS, NEIGHBOURS = 4, PAIRS_MAX = 64 };
 
 typedef struct reader {
   pier_handle ends[2];
@@ -29,8 +29,29 @@ static pier_loop *open_with_a_ring(void) {
   return loop;
 }
 
+/* Of all seats. */
 static unsigned in_set(pier_loop *loop) {
-  return atomic_load(&uring__of(loop__poller(loop))->readers);
+  struct uring *uring = uring__of(loop__poller(loop));
+  unsigned readers = 0;
+  for (uint32_t i = 0; i < uring->count; i++)
+    readers += atomic_load(&uring->rings[i].readers);
+  return readers;
+}
+
+typedef struct awaited {
+  pier_loop *loop;
+  unsigned readers;
+} awaited;
+
+static bool are_in_set(void *context) {
+  awaited *self = context;
+  return in_set(self->loop) == self->readers;
+}
+
+/* With poller threads a reader goes in and out where its ring is tended. */
+static void await_in_set(pier_loop *loop, unsigned readers) {
+  awaited self = {loop, readers};
+  support__until(loop, are_in_set, &self, "readers in the sets");
 }
 
 static void start(pier_loop *loop, reader *self, uint64_t deadline_ns) {
@@ -96,17 +117,6 @@ static void the_first_are_in_the_set(void **state) {
   for (unsigned i = 1; i < MORE; i++)
     finish(loop, readers[i]);
   assert_int_equal(in_set(loop), 0);
-  support__close(loop);
-}
-
-/* Where poller threads have a ring each there is none. */
-static void a_pool_has_no_set(void **state) {
-  (void)state;
-  pier_loop *loop = open_with_a_ring();
-  reader *self = begin(loop, STREAMS_TCP);
-  exchange(loop, self);
-  assert_int_equal(in_set(loop), 0);
-  finish(loop, self);
   support__close(loop);
 }
 
@@ -326,10 +336,111 @@ static void with_a_host_from_the_start_nothing_is_in_it(void **state) {
   support__close(loop);
 }
 
+/* ---- A seat's set ---- */
+
+static uint32_t seat_of(pier_loop *loop, pier_handle handle) { return id__slot(handle) % uring__of(loop__poller(loop))->count; }
+
+/* One whose handle belongs to that seat, not begun yet. Pairs that do not are kept until then, for their slots would come again. */
+static reader *open_at(pier_loop *loop, uint32_t seat) {
+  reader *self = support__alloc(sizeof *self);
+  pier_handle pairs[PAIRS_MAX][2];
+  unsigned last = 0;
+  for (;; last++) {
+    assert_true(last < PAIRS_MAX);
+    streams__pair(loop, STREAMS_TCP, pairs[last]);
+    if (seat_of(loop, pairs[last][0]) == seat || seat_of(loop, pairs[last][1]) == seat)
+      break;
+  }
+  unsigned reading = seat_of(loop, pairs[last][0]) == seat ? 0 : 1;
+  self->ends[0] = pairs[last][reading];
+  self->ends[1] = pairs[last][1 - reading];
+  for (unsigned i = 0; i < last; i++)
+    streams__close_pair(loop, pairs[i]);
+  return self;
+}
+
+/* However many they are. */
+static void a_seat_has_all_its_readers_in_its_set(void **state) {
+  (void)state;
+  pier_loop *loop = open_with_a_ring();
+  reader *readers[CROWD];
+  for (unsigned i = 0; i < CROWD; i++)
+    readers[i] = begin(loop, i % 2 ? STREAMS_TCP : STREAMS_KEPT_TCP);
+  await_in_set(loop, CROWD);
+  for (unsigned round = 0; round < ROUNDS; round++) {
+    for (unsigned i = 0; i < CROWD; i++)
+      send_one(readers[i]);
+    for (unsigned i = 0; i < CROWD; i++)
+      chunks__await_bytes(loop, readers[i]->books, readers[i]->sent);
+  }
+  for (unsigned i = 0; i < CROWD; i++)
+    finish(loop, readers[i]);
+  await_in_set(loop, 0);
+  support__close(loop);
+}
+
+typedef struct visitor {
+  support_event *leave;
+  atomic_uint arrived, left;
+  reader *late; /* begun from inside */
+  char byte;
+} visitor;
+
+static void begin_another_and_stay(const pier_result *result) {
+  visitor *self = result->context;
+  support__event_wait(self->leave, 40 * PIER_MILLISECOND); /* until somebody stands in */
+  self->late->read = chunks__read(self->late->books, self->late->ends[0], PIER_NO_DEADLINE);
+  support__count(&self->arrived);
+  support__event_wait(self->leave, PIER_NO_TIMEOUT);
+  support__count(&self->left);
+}
+
+/* A callback stays, and with it the thread whose set it is: who stands in is told of those that were in it, and of the one that comes. */
+static void stay_beside(unsigned neighbours) {
+  pier_loop *loop = open_with_a_ring();
+  reader *readers[NEIGHBOURS];
+  visitor *self = support__alloc(sizeof *self);
+  pier_handle door[2];
+  streams__pair(loop, STREAMS_TCP, door);
+  self->leave = support__event_open();
+  self->late = open_at(loop, seat_of(loop, door[0]));
+  self->late->books = chunks__new(0);
+  self->late->books->datagrams = true;
+  for (unsigned i = 0; i < neighbours; i++)
+    start(loop, readers[i] = open_at(loop, seat_of(loop, door[0])), PIER_NO_DEADLINE);
+  await_in_set(loop, neighbours);
+  assert_true(pier_read(door[0], &self->byte, 1, PIER_NO_DEADLINE, begin_another_and_stay, self) != 0);
+  assert_true(pier_write(door[1], "x", 1, PIER_NO_DEADLINE, NULL, NULL) != 0);
+  support__until_count(loop, &self->arrived, 1, "the callback that stays");
+  for (unsigned round = 0; round < ROUNDS; round++) {
+    exchange(loop, self->late);
+    for (unsigned i = 0; i < neighbours; i++)
+      exchange(loop, readers[i]);
+  }
+  assert_int_equal(atomic_load(&self->left), 0);
+  support__event_set(self->leave);
+  support__until_count(loop, &self->left, 1, "its end");
+  for (unsigned i = 0; i < neighbours; i++)
+    finish(loop, readers[i]);
+  finish(loop, self->late);
+  streams__close_pair(loop, door);
+  support__event_close(self->leave);
+  support__close(loop);
+}
+
+static void who_stands_in_is_told_of_those_in_the_set(void **state) {
+  (void)state;
+  stay_beside(NEIGHBOURS);
+}
+
+static void who_stands_in_is_told_of_the_first_in_the_set(void **state) {
+  (void)state;
+  stay_beside(0);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(the_first_are_in_the_set),
-      SUPPORT_TEST_POOL(a_pool_has_no_set),
       SUPPORT_TEST(one_that_is_ended_leaves_it),
       SUPPORT_TEST(a_descriptor_that_is_kept_is_taken_out),
       SUPPORT_TEST(a_descriptor_is_in_it_once),
@@ -337,6 +448,9 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(a_host_who_comes_later_sees_them),
       SUPPORT_TEST(a_host_who_comes_in_between_sees_them),
       SUPPORT_TEST(with_a_host_from_the_start_nothing_is_in_it),
+      SUPPORT_TEST_POOL(a_seat_has_all_its_readers_in_its_set),
+      SUPPORT_TEST_POOL(who_stands_in_is_told_of_those_in_the_set),
+      SUPPORT_TEST_POOL(who_stands_in_is_told_of_the_first_in_the_set),
   };
   return support__main(argc, argv, "set_linux", tests, sizeof tests / sizeof tests[0]);
 }
