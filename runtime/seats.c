@@ -36,6 +36,7 @@ static void seat__run(struct seat *seat) {
   struct seats *seats = seat->seats;
   if (!seat->turn.ready.first) /* nobody takes or adds anything here before the beat */
     return;
+  atomic_store_explicit(&seat->begun_ns, clock__now_ns(), memory_order_relaxed);
   /* In one order with what the watchman does before he sleeps: he sees the beat, or we see that he sleeps. */
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!atomic_load_explicit(&seats->watch.active, memory_order_seq_cst))

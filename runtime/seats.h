@@ -4,7 +4,7 @@
    completions reach their strands in their order, and in the usual case no thread hands anything to another. One of the threads, the
    keeper, also looks after the inbox and the timers.
 
-   A callback may take long, or wait for another one. So there is a watchman: a thread that finds out, within two ticks, that a seat's
+   A callback may take long, or wait for another one. So there is a watchman: a thread that finds out, within two milliseconds, that a seat's
    thread has not come back from its callbacks. It then has one that is free stand in: that one takes what is due there, and looks at that
    port as well as at its own until the thread is back. The watchman sleeps when there is nothing to watch. */
 #ifndef PIER_SEATS_H
@@ -21,6 +21,7 @@ struct seat {
   struct turn turn;         /* of its thread; what is due here who stands in may take */
   struct turn_share share;
   _Atomic uint64_t beat;    /* odd while its thread is in callbacks; it moves on with every turn that has some */
+  _Atomic uint64_t begun_ns; /* when it was last odd first */
   _Atomic uint32_t stand_in; /* the seat whose thread stands in, + 1; 0: none */
   uint64_t stands_in;       /* its own thread's: for which seats, a bit for each */
   struct seats *seats;
@@ -31,7 +32,7 @@ struct watch {
   struct mutex lock;
   struct condition changed;
   _Atomic bool active;
-  uint64_t beats[SEATS_MAX]; /* at the last tick */
+  uint64_t beats[SEATS_MAX]; /* at the last look */
   struct thread thread;
 };
 

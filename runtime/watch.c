@@ -1,19 +1,26 @@
 /* The watchman of a loop whose poller threads have seats: see seats.h. */
 #include "seats.h"
 
+/* Who has been in callbacks for so long is away: two milliseconds, with the watchman's own wake. Each look takes the processor from a
+   thread that is busy, so there is none before somebody can be away. */
+#define WATCH_AWAY_NS 1800000u
+/* And while somebody is, for what he does meanwhile. */
 #define WATCH_TICK_NS 1000000u
-/* Without a beat for so many ticks there is nothing to watch. */
-#define WATCH_QUIET_TICKS 8u
+/* Without a beat for so long there is nothing to watch: whoever is in callbacks has been found away by then. */
+#define WATCH_QUIET_NS 8000000u
 
-/* Not back since the last tick. */
-static bool watch__is_away(struct seats *seats, uint32_t index) {
-  uint64_t beat = atomic_load_explicit(&seats->seat[index].beat, memory_order_seq_cst);
-  return seats__is_busy(beat) && beat == seats->watch.beats[index];
+/* In what time the seat's thread is away, unless it comes back; 0: it is. */
+static uint64_t watch__away_in_ns(struct seats *seats, uint32_t index, uint64_t now_ns) {
+  struct seat *seat = &seats->seat[index];
+  if (!seats__is_busy(atomic_load_explicit(&seat->beat, memory_order_seq_cst)))
+    return WATCH_AWAY_NS;
+  uint64_t away_ns = atomic_load_explicit(&seat->begun_ns, memory_order_relaxed) + WATCH_AWAY_NS;
+  return away_ns > now_ns ? away_ns - now_ns : 0;
 }
 
-static bool watch__is_attended(struct seats *seats, uint32_t index) {
+static bool watch__is_attended(struct seats *seats, uint32_t index, uint64_t now_ns) {
   uint32_t stand_in = atomic_load_explicit(&seats->seat[index].stand_in, memory_order_relaxed);
-  return stand_in && !watch__is_away(seats, stand_in - 1);
+  return stand_in && watch__away_in_ns(seats, stand_in - 1, now_ns);
 }
 
 /* Whoever waits on his port has nothing to do. */
@@ -27,18 +34,22 @@ static void watch__call_somebody(struct seats *seats) {
   /* All are in callbacks: the next to come back will look. */
 }
 
-static void watch__look(struct seats *seats) {
-  uint64_t away = 0;
+/* Gives the time until the next look. */
+static uint64_t watch__look(struct seats *seats) {
+  uint64_t away = 0, now_ns = clock__now_ns(), next_ns = WATCH_AWAY_NS;
   for (uint32_t i = 0; i < seats->count; i++) {
-    if (!watch__is_away(seats, i) || watch__is_attended(seats, i))
+    uint64_t in_ns = watch__away_in_ns(seats, i, now_ns), look_ns = in_ns ? in_ns : WATCH_TICK_NS;
+    next_ns = look_ns < next_ns ? look_ns : next_ns;
+    if (in_ns || watch__is_attended(seats, i, now_ns))
       continue;
     port__hurry(&seats->loop->poller, i);
     away |= seats__bit(i);
   }
-  if (!away)
-    return;
-  atomic_fetch_or_explicit(&seats->unattended, away, memory_order_acq_rel);
-  watch__call_somebody(seats);
+  if (away) {
+    atomic_fetch_or_explicit(&seats->unattended, away, memory_order_acq_rel);
+    watch__call_somebody(seats);
+  }
+  return next_ns;
 }
 
 /* Whether there was a beat since the last time. */
@@ -55,23 +66,24 @@ static bool watch__note(struct seats *seats) {
 static void watch__main(void *argument) {
   struct seats *seats = argument;
   struct watch *watch = &seats->watch;
-  unsigned quiet = 0;
+  uint64_t beaten_ns = 0, next_ns = WATCH_AWAY_NS;
   mutex__lock(&watch->lock);
   while (!atomic_load_explicit(&seats->stopping, memory_order_acquire)) {
     if (!atomic_load_explicit(&watch->active, memory_order_relaxed)) {
       condition__wait(&watch->changed, &watch->lock);
       continue;
     }
-    condition__wait_for(&watch->changed, &watch->lock, WATCH_TICK_NS);
-    watch__look(seats);
-    quiet = watch__note(seats) ? 0 : quiet + 1;
-    if (quiet < WATCH_QUIET_TICKS)
+    condition__wait_for(&watch->changed, &watch->lock, next_ns);
+    next_ns = watch__look(seats);
+    if (watch__note(seats))
+      beaten_ns = clock__now_ns();
+    if (clock__now_ns() - beaten_ns < WATCH_QUIET_NS)
       continue;
     /* Who begins from here on sees it; who began before that is seen here. */
     atomic_store_explicit(&watch->active, false, memory_order_seq_cst);
     if (watch__note(seats))
       atomic_store_explicit(&watch->active, true, memory_order_relaxed);
-    quiet = 0;
+    beaten_ns = clock__now_ns();
   }
   mutex__unlock(&watch->lock);
 }
