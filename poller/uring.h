@@ -28,7 +28,7 @@ struct uring_ring {
   uint64_t places;           /* under the lock: those that are free in the table of files (uring_files.c) */
   int set;                   /* uring_set.c; -1: not made */
   _Atomic uint32_t readers;  /* in it */
-  bool hurried;              /* under the lock: entries are not to wait in line */
+  _Atomic bool hurried;      /* entries are not to wait in line; changed under the lock */
   _Atomic uint32_t watched_by; /* the seat whose ring polls this one's set, + 1 */
   struct inbox inbox;        /* with seats: whether the thread sleeps; nothing lies in it */
   struct mutex handing;

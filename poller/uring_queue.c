@@ -55,7 +55,7 @@ static void uring__hand_in(struct poller *poller, struct uring_ring *ring) {
 /* What is in line goes to the kernel when the callbacks that are due have run. Not if the one that runs takes long: it may itself wait
    for what it has just submitted. */
 static void uring__pushed(struct poller *poller, struct uring_ring *ring) {
-  if (ring->hurried)
+  if (atomic_load_explicit(&ring->hurried, memory_order_relaxed))
     uring__hand_in(poller, ring);
 }
 
@@ -185,7 +185,7 @@ void uring__flush(struct poller *poller) {
 void uring__hurry(struct poller *poller, uint32_t seat) {
   struct uring_ring *ring = &uring__of(poller)->rings[seat];
   mutex__lock(&ring->lock);
-  ring->hurried = true;
+  atomic_store_explicit(&ring->hurried, true, memory_order_relaxed);
   uring__hand_in(poller, ring);
   mutex__unlock(&ring->lock);
 }
@@ -195,7 +195,7 @@ static void uring__enter_now(struct poller *poller, struct uring_ring *here, uin
   struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / 1000000000), .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
   struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = (uint64_t)(uintptr_t)&timeout};
   mutex__lock(&here->lock);
-  here->hurried = false;
+  atomic_store_explicit(&here->hurried, false, memory_order_relaxed);
   unsigned count = uring__publish(ring);
   bool wait = timeout_ns && !io_uring_cq_ready(ring);
   mutex__unlock(&here->lock);
@@ -216,6 +216,6 @@ static bool uring__is_even(struct uring_ring *ring) {
 
 void uring__enter(struct poller *poller, uint64_t timeout_ns) {
   struct uring_ring *here = uring__here(poller);
-  if (timeout_ns || poller->seats || !uring__is_even(here))
+  if (timeout_ns || atomic_load_explicit(&here->hurried, memory_order_relaxed) || !uring__is_even(here))
     uring__enter_now(poller, here, timeout_ns);
 }
