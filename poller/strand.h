@@ -33,10 +33,9 @@ static inline bool strand__enter(struct strand *strand, struct ready *ready) {
 /* Called when what was run is through: the next to run, or null, and the strand is idle again. */
 struct ready *strand__next_of_several(struct strand *strand);
 static inline struct ready *strand__next(struct strand *strand) {
-  uintptr_t word = 0;
-  if (!strand->turned && atomic_compare_exchange_strong_explicit(&strand->word, &word, STRAND_IDLE, memory_order_acq_rel, memory_order_acquire))
-    return NULL;
-  return strand__next_of_several(strand);
+  uintptr_t word = atomic_load_explicit(&strand->word, memory_order_relaxed); /* what was run has often brought the next */
+  bool last = !strand->turned && !word && atomic_compare_exchange_strong_explicit(&strand->word, &word, STRAND_IDLE, memory_order_acq_rel, memory_order_acquire);
+  return last ? NULL : strand__next_of_several(strand);
 }
 
 #endif
