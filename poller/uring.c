@@ -216,34 +216,40 @@ static bool uring__may_sleep(struct poller *poller, struct uring_ring *ring) {
   return !port__has_due(poller) && (!poller->seats || inbox__sleep(&ring->inbox));
 }
 
-/* Hands over what is in line, and waits. Of that some may be through already, and is not to wait for what is not. */
-static void uring__await(struct poller *poller, struct uring_ring *ring, uint64_t timeout_ns) {
+/* Hands over what is in line, and waits. Of that some may be through already, and is not to wait for what is not. Whether there may be
+   completions then: most of the time it is the set alone that has something, and the ring is left in peace. */
+static bool uring__await(struct poller *poller, struct uring_ring *ring, uint64_t timeout_ns) {
   uint64_t wait_ns = timeout_ns && uring__may_sleep(poller, ring) ? timeout_ns : 0;
   if (!set__is_awaited(uring__of(poller), ring)) {
     uring__enter(poller, wait_ns);
-    return;
+    return true;
   }
   uring__enter(poller, 0);
-  set__wait(poller, io_uring_cq_ready(&ring->ring) ? 0 : wait_ns);
+  return set__wait(poller, wait_ns);
 }
 
-static size_t uring__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns) {
-  struct uring_ring *ring = uring__here(poller);
+static size_t uring__collect(struct poller *poller, struct uring_ring *ring, pier_packet *packets, size_t max) {
   struct uring_completion completions[PORT_BATCH];
   size_t taken = 0, foreign = 0, count;
-  if (!ring->armed_by || (!poller->seats && ring->armed_by != thread__self()))
-    uring__push_wake(poller);
-  set__show(poller);
-  if (atomic_load_explicit(&ring->handed, memory_order_seq_cst))
-    uring__take_over(poller);
-  uring__await(poller, ring, timeout_ns);
-  if (poller->seats)
-    inbox__rise(&ring->inbox);
   do {
     count = uring__take(ring, completions, PORT_BATCH);
     foreign += uring__sort(poller, completions, count, packets + foreign, max - foreign);
     taken += count;
   } while (count == PORT_BATCH && taken < URING_BATCH);
+  return foreign;
+}
+
+static size_t uring__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns) {
+  struct uring_ring *ring = uring__here(poller);
+  if (!ring->armed_by || (!poller->seats && ring->armed_by != thread__self()))
+    uring__push_wake(poller);
+  set__show(poller);
+  if (atomic_load_explicit(&ring->handed, memory_order_seq_cst))
+    uring__take_over(poller);
+  bool completed = uring__await(poller, ring, timeout_ns);
+  if (poller->seats)
+    inbox__rise(&ring->inbox);
+  size_t foreign = completed ? uring__collect(poller, ring, packets, max) : 0;
   set__shown_next(poller);
   return foreign;
 }

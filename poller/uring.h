@@ -20,22 +20,24 @@
    end with the thread. */
 struct uring_ring {
   struct io_uring ring;
-  struct mutex lock;         /* both queues */
-  struct msghdr headers[URING_ENTRIES]; /* one per entry of the queue: the kernel has copied it when it has taken the entry */
+  /* What each turn looks at, beside each other. */
   uint64_t armed_by;         /* the thread whose poll of the eventfd wakes the ring; 0: none */
   _Atomic uint32_t tail;     /* as the submission queue's, for who does not have the lock */
-  int wake;                  /* an eventfd */
-  uint64_t places;           /* under the lock: those that are free in the table of files (uring_files.c) */
+  _Atomic uint32_t taken;    /* how far the kernel had come there when it was last looked */
   int set;                   /* uring_set.c; -1: not made */
   _Atomic uint32_t readers;  /* in it */
+  _Atomic uint32_t handed;   /* how much is: see below */
   _Atomic bool hurried;      /* entries are not to wait in line; changed under the lock */
+  struct mutex lock;         /* both queues */
+  int wake;                  /* an eventfd */
+  uint64_t places;           /* under the lock: those that are free in the table of files (uring_files.c) */
   _Atomic uint32_t watched_by; /* the seat whose ring polls this one's set, + 1 */
   struct inbox inbox;        /* with seats: whether the thread sleeps; nothing lies in it */
   struct mutex handing;
   struct ready_list launches; /* handed over to be launched */
   struct ready_list settled;  /* ended already: they only keep their place in the order */
   struct op *cancels;         /* handed over to be cancelled, linked by system[URING_LINK] */
-  _Atomic uint32_t handed;
+  struct msghdr headers[URING_ENTRIES]; /* one per entry of the queue: the kernel has copied it when it has taken the entry */
 };
 
 /* A loop that is driven has one ring; one with poller threads has one for each of them, and a handle belongs to one of these by its
@@ -162,9 +164,9 @@ void set__close(struct uring_ring *ring);
 /* False: there is no place for it there, and the ring has to poll for it. */
 bool set__add(struct op *op);
 void set__remove(struct op *op);
-/* Whether this is what the thread that tends the ring has to wait for; and does so. */
+/* Whether this is what the thread that tends the ring has to wait for; and does so. False: nothing but readers had something. */
 bool set__is_awaited(struct uring *uring, const struct uring_ring *ring);
-void set__wait(struct poller *poller, uint64_t timeout_ns);
+bool set__wait(struct poller *poller, uint64_t timeout_ns);
 /* Somebody is given the ring, to wait for it. And by whoever comes to the loop: has the ring show what is in the set. */
 void set__host(struct poller *poller);
 void set__show(struct poller *poller);

@@ -7,12 +7,18 @@
 /* A queue that is full is handed to the kernel. If that cannot take it either, it has run out of memory: it is asked this often. */
 #define URING_TRIES 1000
 
+static unsigned uring__look_up_taken(struct uring_ring *ring) {
+  unsigned taken = io_uring_smp_load_acquire(ring->ring.sq.khead);
+  atomic_store_explicit(&ring->taken, taken, memory_order_relaxed);
+  return taken;
+}
+
 /* Publishes what is in line and gives its number. Under the lock. */
-static unsigned uring__publish(struct io_uring *ring) {
-  struct io_uring_sq *queue = &ring->sq;
+static unsigned uring__publish(struct uring_ring *ring) {
+  struct io_uring_sq *queue = &ring->ring.sq;
   queue->sqe_head = queue->sqe_tail;
   io_uring_smp_store_release(queue->ktail, queue->sqe_tail);
-  return queue->sqe_tail - io_uring_smp_load_acquire(queue->khead);
+  return queue->sqe_tail - uring__look_up_taken(ring);
 }
 
 static bool uring__is_full(struct io_uring *ring) {
@@ -22,7 +28,9 @@ static bool uring__is_full(struct io_uring *ring) {
 static int uring__call(struct poller *poller, struct uring_ring *ring, unsigned count, unsigned wait, unsigned flags,
                        struct io_uring_getevents_arg *argument) {
   poller__count(poller, COUNTER_SYSTEM_CALLS, 1);
-  return io_uring_enter2((unsigned)ring->ring.ring_fd, count, wait, flags, (sigset_t *)(void *)argument, argument ? sizeof *argument : _NSIG / 8);
+  int result = io_uring_enter2((unsigned)ring->ring.ring_fd, count, wait, flags, (sigset_t *)(void *)argument, argument ? sizeof *argument : _NSIG / 8);
+  uring__look_up_taken(ring);
+  return result;
 }
 
 /* Has the kernel take what is in line; false if it takes nothing. Under the lock. */
@@ -30,7 +38,7 @@ static bool uring__make_room(struct poller *poller, struct uring_ring *ring) {
   for (int i = 0; uring__is_full(&ring->ring); i++) {
     if (i == URING_TRIES)
       return false;
-    if (uring__call(poller, ring, uring__publish(&ring->ring), 0, 0, NULL) < 0)
+    if (uring__call(poller, ring, uring__publish(ring), 0, 0, NULL) < 0)
       thread__yield();
   }
   return true;
@@ -47,7 +55,7 @@ static inline struct io_uring_sqe *uring__entry(struct poller *poller, struct ur
 
 /* Under the lock, so that nobody comes upon a queue that the kernel is just emptying and takes it for full. */
 static void uring__hand_in(struct poller *poller, struct uring_ring *ring) {
-  unsigned count = uring__publish(&ring->ring);
+  unsigned count = uring__publish(ring);
   if (count)
     uring__call(poller, ring, count, 0, 0, NULL);
 }
@@ -196,7 +204,7 @@ static void uring__enter_now(struct poller *poller, struct uring_ring *here, uin
   struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = (uint64_t)(uintptr_t)&timeout};
   mutex__lock(&here->lock);
   atomic_store_explicit(&here->hurried, false, memory_order_relaxed);
-  unsigned count = uring__publish(ring);
+  unsigned count = uring__publish(here);
   bool wait = timeout_ns && !io_uring_cq_ready(ring);
   mutex__unlock(&here->lock);
   /* Work that the kernel has put off until we come, and completions that had no room. */
@@ -210,7 +218,7 @@ static void uring__enter_now(struct poller *poller, struct uring_ring *here, uin
 
 /* Whether the kernel has all that was put in line, and nothing for us: what another thread puts there meanwhile is that thread's to hand in. */
 static bool uring__is_even(struct uring_ring *ring) {
-  bool taken = atomic_load_explicit(&ring->tail, memory_order_relaxed) == io_uring_smp_load_acquire(ring->ring.sq.khead);
+  bool taken = atomic_load_explicit(&ring->tail, memory_order_relaxed) == atomic_load_explicit(&ring->taken, memory_order_relaxed);
   return taken && !(IO_URING_READ_ONCE(*ring->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
 }
 

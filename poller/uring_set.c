@@ -4,9 +4,8 @@
    put off, and polls once more there. So readers are in a set, which the ring is in as well, and while there are any the thread waits for
    the set.
 
-   A seat has all its readers there. Its peers are on other processors, and what a poll has put off is run at the end of whatever call the
-   thread is in; a set is left to itself until it is waited for. On a loop that somebody drives the first so many
-   are in it: with more of them what one wait brings is shared, and the ring is the cheaper one.
+   With many streams that is no less. Where their peers are on other processors, what each poll has put off is run at the end of whatever
+   call the thread is in; a set is left to itself until it is waited for.
 
    A host waits for the ring, which is what pier_loop_native() gives him, and he may put calls of his own into it. From then on no reader
    goes into the set, and the ring polls the set for those that are there. Not before: each would make the other ready for ever. For the same
@@ -19,7 +18,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define SET_READERS_MAX 16u
 #define SET_EVENTS 64
 
 /* No handle's id. */
@@ -51,8 +49,8 @@ void set__close(struct uring_ring *ring) {
 }
 
 /* Under the ring's lock. Of a loop that is driven it is made when the first reader comes: a ring that is in a set has to tell it of everything. */
-static bool set__has_room(struct uring *uring, struct uring_ring *ring) {
-  return !set__is_hosted(uring) && atomic_load_explicit(&ring->readers, memory_order_relaxed) < SET_READERS_MAX && set__make(ring);
+static bool set__may_admit(struct uring *uring, struct uring_ring *ring) {
+  return !set__is_hosted(uring) && set__make(ring);
 }
 
 /* Counts one more. Under the ring's lock, as is the change to a host: either he finds it in the set, or it is refused. */
@@ -60,7 +58,7 @@ static bool set__admit(struct poller *poller) {
   struct uring *uring = uring__of(poller);
   struct uring_ring *ring = &uring->rings[0];
   mutex__lock(&ring->lock);
-  bool admitted = set__has_room(uring, ring), unseen = false;
+  bool admitted = set__may_admit(uring, ring), unseen = false;
   if (admitted) {
     HOOK(set_admitting, poller); /* a loop that is driven has no thread that comes by here while a test sets it */
     uint32_t readers = atomic_fetch_add_explicit(&ring->readers, 1, memory_order_seq_cst); /* who leaves does not take the lock */
@@ -116,21 +114,25 @@ bool set__is_awaited(struct uring *uring, const struct uring_ring *ring) {
   return atomic_load_explicit(&((struct uring_ring *)ring)->readers, memory_order_relaxed) && !atomic_load_explicit(&uring->shown, memory_order_relaxed);
 }
 
-void set__wait(struct poller *poller, uint64_t timeout_ns) {
+bool set__wait(struct poller *poller, uint64_t timeout_ns) {
   struct epoll_event events[SET_EVENTS];
   int count, set = uring__here(poller)->set;
   size_t told = 0;
+  bool ring = false;
   do {
     count = epoll__call(set, events, SET_EVENTS, timeout_ns);
     timeout_ns = 0;
     for (int i = 0; i < count; i++) {
-      if (events[i].data.u64 == SET_RING)
-        continue;
-      uring__told(poller, events[i].data.u64, events[i].events);
-      told++;
+      if (events[i].data.u64 == SET_RING) {
+        ring = true;
+      } else {
+        uring__told(poller, events[i].data.u64, events[i].events);
+        told++;
+      }
     }
   } while (count == SET_EVENTS);
   poller__count_batch(poller, told);
+  return ring || !told;
 }
 
 /* ---- A host ---- */
