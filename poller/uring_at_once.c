@@ -32,7 +32,9 @@ bool uring__try(struct op *op) {
 }
 
 void uring__received(struct op *op, int32_t result, uint32_t flags) {
-  bool more = result > 0 && ((flags & IORING_CQE_F_SOCK_NONEMPTY) || (uint32_t)result == op__piece(op).bytes);
+  /* Of a TCP connection the kernel knows it; of others it may not say so. */
+  bool full = op->handle->slot.kind != PIER_KIND_TCP && (uint32_t)result == op__piece(op).bytes;
+  bool more = result > 0 && ((flags & IORING_CQE_F_SOCK_NONEMPTY) || full);
   uring__learn(op->handle, more ? HINT_MORE : result > 0 ? HINT_EMPTY : HINT_NONE);
 }
 
