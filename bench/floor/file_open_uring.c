@@ -4,6 +4,8 @@
 #include "../common/blocks.h"
 
 #include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
 
 #define ENTRIES 64
 #define DEPTH_MAX (ENTRIES / 3)
@@ -16,27 +18,39 @@ struct slot {
 
 struct worker {
   struct io_uring ring;
+  void (*start)(struct worker *worker, unsigned number);
+  void (*completed)(struct worker *worker, const struct io_uring_cqe *completion);
   const struct bench_options *options;
   struct bench_result *result;
   struct slot slots[DEPTH_MAX];
   uint64_t started;
 };
 
-/* Open, read and close in one chain, with a number in the ring's table for a descriptor; only the close has a completion when all is well. */
-static void worker__start(struct worker *worker, unsigned number) {
-  struct slot *slot = &worker->slots[number];
-  unsigned char quiet = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+static const char *worker__next_path(struct worker *worker, unsigned number) {
+  char *path = worker->slots[number].path;
 
-  if (worker->started == worker->options->operations) {
-    return;
-  }
-  bench_small_path(worker->options, worker->started++, slot->path);
+  bench_small_path(worker->options, worker->started++, path);
+  return path;
+}
+
+static void worker__count(struct worker *worker, unsigned number) {
+  worker->result->operations++;
+  worker->result->bytes += worker->options->block_bytes;
+  worker->result->checksum += bench_block_number_of(worker->slots[number].block);
+}
+
+/* ---- Without descriptors ---- */
+
+/* Open, read and close in one chain, with a number in the ring's table for a descriptor; only the close has a completion when all is well. */
+static void chain__start(struct worker *worker, unsigned number) {
+  unsigned char quiet = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
   struct io_uring_sqe *entry = floor_ring_entry(&worker->ring);
-  io_uring_prep_openat_direct(entry, AT_FDCWD, slot->path, O_RDONLY, 0, number);
+
+  io_uring_prep_openat_direct(entry, AT_FDCWD, worker__next_path(worker, number), O_RDONLY, 0, number);
   io_uring_sqe_set_flags(entry, quiet);
   io_uring_sqe_set_data64(entry, FAILED);
   entry = floor_ring_entry(&worker->ring);
-  io_uring_prep_read(entry, (int)number, slot->block, (unsigned)worker->options->block_bytes, 0);
+  io_uring_prep_read(entry, (int)number, worker->slots[number].block, (unsigned)worker->options->block_bytes, 0);
   io_uring_sqe_set_flags(entry, quiet | IOSQE_FIXED_FILE);
   io_uring_sqe_set_data64(entry, FAILED);
   entry = floor_ring_entry(&worker->ring);
@@ -45,17 +59,44 @@ static void worker__start(struct worker *worker, unsigned number) {
 }
 
 /* A read that was short would have broken the chain. */
-static void worker__completed(struct worker *worker, const struct io_uring_cqe *completion) {
+static void chain__completed(struct worker *worker, const struct io_uring_cqe *completion) {
   bench_check(completion->res == 0 && completion->user_data != FAILED, "open, read or close", completion->res);
-  worker->result->operations++;
-  worker->result->bytes += worker->options->block_bytes;
-  worker->result->checksum += bench_block_number_of(worker->slots[completion->user_data].block);
-  worker__start(worker, (unsigned)completion->user_data);
+  worker__count(worker, (unsigned)completion->user_data);
+}
+
+/* ---- With descriptors, as who has to give them to others ---- */
+
+static void plain__start(struct worker *worker, unsigned number) {
+  struct io_uring_sqe *entry = floor_ring_entry(&worker->ring);
+
+  io_uring_prep_openat(entry, AT_FDCWD, worker__next_path(worker, number), O_RDONLY | O_CLOEXEC, 0);
+  io_uring_sqe_set_data64(entry, number);
+}
+
+static void plain__completed(struct worker *worker, const struct io_uring_cqe *completion) {
+  unsigned number = (unsigned)completion->user_data;
+
+  bench_check(completion->res >= 0, "open", completion->res);
+  ssize_t got = pread(completion->res, worker->slots[number].block, worker->options->block_bytes, 0);
+  bench_check(got == (ssize_t)worker->options->block_bytes, "read", got);
+  bench_check(close(completion->res) == 0, "close", completion->res);
+  worker__count(worker, number);
+}
+
+/* ---- Both ---- */
+
+static void worker__go_on(struct worker *worker, unsigned number) {
+  if (worker->started < worker->options->operations) {
+    worker->start(worker, number);
+  }
 }
 
 int floor_file_open(const struct bench_options *options, struct bench_result *result) {
   struct worker *worker = bench_allocate(1, sizeof *worker);
+  bool descriptors = strcmp(options->form, "descriptors") == 0;
 
+  worker->start = descriptors ? plain__start : chain__start;
+  worker->completed = descriptors ? plain__completed : chain__completed;
   worker->options = options;
   worker->result = result;
   bench_check(options->depth >= 1 && options->depth <= DEPTH_MAX, "--depth is at most", DEPTH_MAX);
@@ -65,7 +106,7 @@ int floor_file_open(const struct bench_options *options, struct bench_result *re
   bench_begin(result);
   for (unsigned i = 0; i < options->depth; i++) {
     worker->slots[i].block = bench_block_make(options);
-    worker__start(worker, i);
+    worker__go_on(worker, i);
   }
   while (result->operations < options->operations) {
     struct io_uring_cqe *completion;
@@ -73,7 +114,8 @@ int floor_file_open(const struct bench_options *options, struct bench_result *re
     unsigned count = 0;
     floor_ring_wait(&worker->ring);
     io_uring_for_each_cqe(&worker->ring, head, completion) {
-      worker__completed(worker, completion);
+      worker->completed(worker, completion);
+      worker__go_on(worker, (unsigned)completion->user_data);
       count++;
     }
     io_uring_cq_advance(&worker->ring, count);
