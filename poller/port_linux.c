@@ -125,13 +125,17 @@ uint64_t port__look_interval_ns(const struct poller *poller) {
   return 0; /* a turn's look also hands over what was submitted */
 }
 
+/* Under the lanes' lock: who looks for an earlier handle of the slot's, of which the system has just said something, may be there still. */
 void port__init_handle(struct handle *handle) {
+  struct mutex *lock = port_common__lock(handle);
+  mutex__lock(lock);
   handle->lanes[0] = handle->lanes[1] = (struct lane){0};
   handle->watch = 0;
   handle->watched = (int32_t)handle->native;
-  atomic_init(&handle->hint, 0);
-  atomic_init(&handle->write_hint, 0);
   handle->together = handle->place = 0;
+  mutex__unlock(lock);
+  atomic_store_explicit(&handle->hint, 0, memory_order_relaxed);
+  atomic_store_explicit(&handle->write_hint, 0, memory_order_relaxed);
 }
 
 /* What has to wait here waits in the lanes, with the kernel's party still in it. */
