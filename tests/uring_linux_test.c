@@ -262,8 +262,8 @@ enum { WAITERS = 1500 };
 
 typedef struct waiters {
   pier_operation ids[WAITERS];
-  atomic_uint cancelled, other;
-  unsigned refused;
+  atomic_uint cancelled, other, through;
+  unsigned refused; /* when it is through */
 } waiters;
 
 static void take_cancelled(const pier_result *result) {
@@ -275,6 +275,7 @@ static void cancel_all(const pier_result *result) {
   waiters *all = result->context;
   for (int i = 0; i < WAITERS; i++)
     all->refused += pier_cancel(all->ids[i]) != PIER_OK;
+  support__count(&all->through);
 }
 
 static void more_cancels_than_the_queue_holds(void **state) {
@@ -291,6 +292,7 @@ static void more_cancels_than_the_queue_holds(void **state) {
     pier_loop_run(loop, PIER_RUN_NOWAIT, 0); /* so that the kernel has them */
   assert_true(pier_post(loop, cancel_all, all) != 0);
   support__until_count(loop, &all->cancelled, WAITERS, "all cancelled reads");
+  support__until_count(loop, &all->through, 1, "the callback that cancels");
   assert_int_equal(atomic_load(&all->other), 0);
   assert_int_equal(all->refused, 0);
   for (int i = 0; i < WAITERS; i++)
