@@ -30,7 +30,8 @@ void trust__close(struct trust *trust);
 /* recv() of a local stream socket, without waiting. MSG_CTRUNC in *flags: that it was short says nothing. */
 ssize_t trust__receive(struct handle *handle, void *buffer, size_t room_bytes, int *flags);
 
-/* Whether it is empty after a read that was short; of any handle but a local stream socket it is. Under the lock of its lanes, in a turn. */
+/* Whether it is empty after a read that was short; of any handle but a local stream socket it is. Under the lock of its lanes; with
+   io_uring in a turn. */
 bool trust__believes(struct handle *handle);
 
 /* The tick: each backend's look() is called for those that are noted. */

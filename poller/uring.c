@@ -110,7 +110,6 @@ static int uring__associate(struct handle *handle) {
   return PIER_OK;
 }
 
-
 static void uring__wake(struct poller *poller) {
   eventfd_write(uring__of(poller)->rings[atomic_load_explicit(&poller->keeper, memory_order_seq_cst)].wake, 1);
 }

@@ -48,17 +48,13 @@ void set__close(struct uring_ring *ring) {
     close(ring->set);
 }
 
-/* Under the ring's lock. Of a loop that is driven it is made when the first reader comes: a ring that is in a set has to tell it of everything. */
-static bool set__may_admit(struct uring *uring, struct uring_ring *ring) {
-  return !set__is_hosted(uring) && set__make(ring);
-}
-
-/* Counts one more. Under the ring's lock, as is the change to a host: either he finds it in the set, or it is refused. */
+/* Of a loop that is driven the set is made when the first reader comes: a ring that is in one has to tell it of everything. Counts one more
+   under the ring's lock, as is the change to a host: either he finds it in the set, or it is refused. */
 static bool set__admit(struct poller *poller) {
   struct uring *uring = uring__of(poller);
   struct uring_ring *ring = &uring->rings[0];
   mutex__lock(&ring->lock);
-  bool admitted = set__may_admit(uring, ring), unseen = false;
+  bool admitted = !set__is_hosted(uring) && set__make(ring), unseen = false;
   if (admitted) {
     HOOK(set_admitting, poller); /* a loop that is driven has no thread that comes by here while a test sets it */
     uint32_t readers = atomic_fetch_add_explicit(&ring->readers, 1, memory_order_seq_cst); /* who leaves does not take the lock */

@@ -1,4 +1,5 @@
 /* Transfers that the system cuts short, interrupts, puts off or refuses. */
+#include "descriptors.h"
 #include "fault.h"
 #include "streams.h"
 
@@ -78,17 +79,6 @@ static void short_reads_lose_nothing(void **state) {
   support__close(loop);
 }
 
-static void send_with_a_descriptor(pier_native native) {
-  union {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr aligned;
-  } control = {.aligned = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-  struct iovec part = {"abcd", 4};
-  struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  memcpy(CMSG_DATA(&control.aligned), &(int){STDOUT_FILENO}, sizeof(int));
-  assert_int_equal(sendmsg((int)native, &header, 0), 4);
-}
-
 static void read_three(pier_loop *loop, pier_handle end) {
   char got[12];
   for (int i = 0; i < 3; i++) {
@@ -111,7 +101,7 @@ static void a_stream_with_descriptors_in_it_is_read_on(void **state) {
     support__native_pipe_pair(false, true, true, natives);
     assert_status(pier_register(loop, natives[0], NULL, &end), PIER_OK);
     for (int j = 0; j < 3; j++)
-      send_with_a_descriptor(natives[1]);
+      descriptors__send(natives[1], "abcd", 4);
     if (refused[i] != FAULT_CALLS)
       fault__fail(FAULT_EVENT, 0, EVERY, 0);
     if (refused[i] == FAULT_CONTROL)
