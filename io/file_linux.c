@@ -43,10 +43,6 @@ int file__open(struct poller *poller, const char *path, unsigned flags, pier_han
   while (descriptor < 0 && errno == EINTR);
   if (descriptor < 0)
     return socket__last();
-  if (opening__is_folder(descriptor, native)) {
-    close(descriptor);
-    return PIER_EISDIR;
-  }
   status = port__adopt(poller, descriptor, PIER_KIND_FILE, file__marks(flags), PIER_FAMILY_NONE, &handle);
   if (status != PIER_OK)
     return status;
@@ -89,6 +85,8 @@ int file__size(const struct handle *handle, uint64_t *size_bytes) {
   struct stat about;
   if (fstat((int)handle->native, &about))
     return socket__last();
+  if (S_ISDIR(about.st_mode))
+    return PIER_EISDIR;
   *size_bytes = (uint64_t)about.st_size;
   return PIER_OK;
 }

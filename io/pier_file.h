@@ -25,15 +25,17 @@ typedef enum pier_open_flags {
  *  worker thread; on Linux in the ring, or at once where that is certain not to wait.
  *
  *  #PIER_ENOENT, #PIER_EACCES, #PIER_EEXIST, #PIER_EISDIR, #PIER_ENAMETOOLONG, #PIER_EILSEQ (not UTF-8), #PIER_EINVAL (null,
- *  empty, flags). 0 for want of a slot or a null loop. The file may be shared with others for reading, writing and deleting.
- *  Any thread. (CreateFileW with FILE_FLAG_OVERLAPPED; openat.) */
+ *  empty, flags). 0 for want of a slot or a null loop. A directory is opened on Linux, for reading, so that pier_file_flush()
+ *  puts its entries on the device; to read it is #PIER_EISDIR then, and on Windows to open it. The file may be shared with
+ *  others for reading, writing and deleting. Any thread. (CreateFileW with FILE_FLAG_OVERLAPPED; openat.) */
 PIER_API pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns,
                                        pier_callback callback, void *context);
 
 /** The same on the calling thread: gives the handle at once. Blocks as long as the file system does. Any thread. */
 PIER_API int pier_file_open_sync(pier_loop *loop, const char *path, unsigned flags, pier_handle *handle);
 
-/** The size of a file in bytes, on the calling thread. #PIER_EBADF if it is no file. Any thread. (GetFileSizeEx.) */
+/** The size of a file in bytes, on the calling thread. #PIER_EBADF if it is no file, #PIER_EISDIR if it is a directory.
+ *  Any thread. (GetFileSizeEx; fstat.) */
 PIER_API int pier_file_size(pier_handle handle, uint64_t *size_bytes);
 
 /** Sets the length of a file, on a worker thread; what is added reads as zero. #PIER_EBADF if it is no file.

@@ -25,7 +25,7 @@ int sync__begin(pier_native native, uint64_t timeout_ns, struct sync_call *call)
   if (native > INT32_MAX || fstat((int)native, &about))
     return PIER_EBADF;
   *call = (struct sync_call){.descriptor = (int)native, .kind = SYNC_OTHER, .patient = timeout_ns == PIER_NO_TIMEOUT, .until_ns = UINT64_MAX};
-  if (S_ISREG(about.st_mode) || S_ISBLK(about.st_mode))
+  if (S_ISREG(about.st_mode) || S_ISBLK(about.st_mode) || S_ISDIR(about.st_mode))
     call->kind = SYNC_FILE;
   else if (S_ISSOCK(about.st_mode))
     call->kind = sync__socket_kind(call->descriptor);

@@ -14,9 +14,6 @@ void opening__took(struct op *op, int64_t result, struct piece *piece);
 /* It was successful: the operation's handle gets the descriptor. */
 pier_handle opening__finish(struct op *op);
 
-/* Whether what was opened with these flags of the system's is a directory: it can be opened for reading, and is no file for that. */
-bool opening__is_folder(int descriptor, int flags);
-
 /* What a file is created with, less the process's umask. */
 #define OPENING_MODE 0666
 

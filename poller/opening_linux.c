@@ -4,32 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-bool opening__is_folder(int descriptor, int flags) {
-  int ahead;
-  struct stat about;
-  if ((flags & O_ACCMODE) != O_RDONLY)
-    return false; /* the system has refused it */
-  /* What a file answers and a directory does not: cheaper than all that fstat() gathers. */
-  if (ioctl(descriptor, FIONREAD, &ahead) == 0)
-    return false;
-  return fstat(descriptor, &about) == 0 && S_ISDIR(about.st_mode);
-}
-
 void opening__took(struct op *op, int64_t result, struct piece *piece) {
   *piece = (struct piece){result < 0 ? (uint32_t)-result : 0, 0};
-  if (result < 0)
-    return;
-  if (opening__is_folder((int)result, op->as.open.flags)) {
-    close((int)result);
-    piece->code = EISDIR;
-    return;
-  }
-  op->as.open.descriptor = (int32_t)result;
+  if (result >= 0)
+    op->as.open.descriptor = (int32_t)result;
 }
 
 pier_handle opening__finish(struct op *op) {

@@ -164,32 +164,6 @@ static void failures_need_no_worker(void **state) {
   close_busy(busy);
 }
 
-/* A directory is none however it is found out, and its descriptor does not stay. */
-static void a_directory_leaves_nothing_behind(void **state) {
-  (void)state;
-  char folder[400];
-  const char *path = support__temp_file(LENGTH);
-  pier_loop *loop = support__open();
-  support__temp_folder(folder, sizeof folder);
-  size_t before = support__handle_count();
-  for (int i = 0; i < 4; i++) {
-    opening *self = new_opening(loop, folder, PIER_OPEN_READ), *file = new_opening(loop, path, PIER_OPEN_READ);
-    fault__clear();
-    if (i >= 2)
-      fault__fail(FAULT_CONTROL, 0, 2, EINVAL); /* the first question has no answer */
-    if (i % 2)
-      assert_true(pier_post(loop, open_in_callback, self) != 0);
-    else
-      assert_true(pier_file_open(loop, folder, PIER_OPEN_READ, PIER_NO_DEADLINE, support__take, self) != 0);
-    await_status(loop, &self->outcome, PIER_EISDIR);
-    assert_int_equal(self->outcome.got.system_code, EISDIR);
-    assert_true(pier_file_open(loop, path, PIER_OPEN_READ, PIER_NO_DEADLINE, support__take, file) != 0);
-    expect_opened(loop, file, LENGTH);
-    assert_int_equal(support__handle_count(), before);
-  }
-  support__close(loop);
-}
-
 /* What an opening in the ring comes back with: interrupted ones are asked again, others are told. */
 static void interrupted_openings_are_asked_again(void **state) {
   (void)state;
@@ -244,7 +218,6 @@ int main(int argc, char **argv) {
       FAULT_TEST(what_changes_the_disk_is_not_tried),
       FAULT_TEST_POOL(what_changes_the_disk_is_not_tried),
       FAULT_TEST(failures_need_no_worker),
-      FAULT_TEST(a_directory_leaves_nothing_behind),
       FAULT_TEST(interrupted_openings_are_asked_again),
       FAULT_TEST(a_system_that_does_not_know_is_asked_once),
   };

@@ -85,8 +85,39 @@ static void open_says_what_is_wrong(void **state) {
   strcat(below, "/below");
   assert_status(open_status(loop, below, PIER_OPEN_WRITE | PIER_OPEN_CREATE), PIER_ENOENT);
   assert_status(open_status(loop, there, PIER_OPEN_WRITE | PIER_OPEN_CREATE | PIER_OPEN_EXCLUSIVE), PIER_EEXIST);
-  assert_status(open_status(loop, folder, PIER_OPEN_READ), PIER_EISDIR);
   assert_status(open_status(loop, folder, PIER_OPEN_WRITE), PIER_EISDIR);
+  support__close(loop);
+}
+
+static void expect_no_bytes(pier_loop *loop, pier_handle folder, size_t length, int64_t offset) {
+  char buffer[16];
+  support_outcome *read = support__outcome();
+  assert_true(pier_read_at(folder, buffer, length, offset, PIER_NO_DEADLINE, support__take, read) != 0);
+  await_status(loop, read, PIER_EISDIR);
+  assert_true(read->got.bytes == 0 && !read->got.end);
+}
+
+/* A directory opened for reading: Windows refuses it, Linux lets its entries be flushed (docs/systems.md). Nobody reads it. */
+static void a_directory_has_no_bytes(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  support_outcome *flushed = support__outcome();
+  pier_sync_result result;
+  uint64_t size_bytes;
+  char path[400], buffer[16];
+  support__temp_folder(path, sizeof path);
+  int status = strcmp(pier_loop_backend(loop), "iocp") == 0 ? PIER_EISDIR : PIER_OK;
+  assert_status(open_status(loop, path, PIER_OPEN_READ), status);
+  if (status == PIER_OK) {
+    pier_handle folder = open_file(loop, path, PIER_OPEN_READ);
+    assert_status(pier_file_size(folder, &size_bytes), PIER_EISDIR);
+    for (int i = 0; i < 2; i++) /* the first one may have taught something */
+      expect_no_bytes(loop, folder, sizeof buffer, i);
+    assert_status(pier_sync_read_at(pier_handle_native(folder), buffer, sizeof buffer, 0, PIER_NO_TIMEOUT, &result), PIER_EISDIR);
+    assert_true(pier_file_flush(folder, PIER_NO_DEADLINE, support__take, flushed) != 0);
+    await_status(loop, flushed, PIER_OK);
+    support__close_handle(loop, folder);
+  }
   support__close(loop);
 }
 
@@ -372,6 +403,7 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(open_gives_a_handle),
       SUPPORT_TEST_POOL(open_gives_a_handle),
       SUPPORT_TEST(open_says_what_is_wrong),
+      SUPPORT_TEST(a_directory_has_no_bytes),
       SUPPORT_TEST(open_refuses_bad_arguments),
       SUPPORT_TEST(flags_create_keep_and_empty),
       SUPPORT_TEST(access_is_kept),
