@@ -4,9 +4,8 @@
 
 #include "poller.h"
 
-/* Makes the operation's next call. False: nothing was done, and who can wait finds out what there is. `together`: he can make several such
-   calls at a time, and has nobody to wake for that; so of many in flight he is to have them. */
-bool at_once__move(struct op *op, bool together, struct piece *piece);
+/* Makes the operation's next call. False: nothing was done, and who can wait finds out what there is, or makes it together with others. */
+bool at_once__move(struct op *op, struct piece *piece);
 
 /* What is known of a file that Pier has opened with these flags of the system's. */
 void at_once__opened(struct handle *handle, int flags);

@@ -40,8 +40,14 @@ static unsigned at_once__without_a_word(const struct handle *handle) {
   return fcntl((int)handle->native, F_GET_SEALS) >= 0 ? AT_ONCE_ANYWAY : AT_ONCE_NEVER;
 }
 
+/* Whether there are so many in flight that a ring is to have them, which this thread does not have to wake anybody for. */
+static bool at_once__gathers(const struct handle *handle) {
+  bool many = (atomic_load_explicit(&((struct handle *)handle)->slot.word, memory_order_relaxed) & HANDLE_FLIGHTS) >= PORT_TOGETHER;
+  return many && handle->poller->backend->gathers && handle->poller->backend->gathers(handle);
+}
+
 /* Whether to try it, and how. */
-static unsigned at_once__how(struct op *op, bool together, _Atomic uint8_t *hint) {
+static unsigned at_once__how(struct op *op, _Atomic uint8_t *hint) {
   unsigned how = atomic_load_explicit(hint, memory_order_relaxed);
   if (how == AT_ONCE_UNKNOWN) {
     at_once__ask(op->handle);
@@ -51,9 +57,7 @@ static unsigned at_once__how(struct op *op, bool together, _Atomic uint8_t *hint
     at_once__learn(hint, how - 1);
     return AT_ONCE_NEVER;
   }
-  if (!together || how != AT_ONCE_YES)
-    return how;
-  return (atomic_load_explicit(&op->handle->slot.word, memory_order_relaxed) & HANDLE_FLIGHTS) < PORT_TOGETHER ? how : AT_ONCE_NEVER;
+  return how == AT_ONCE_YES && at_once__gathers(op->handle) ? AT_ONCE_NEVER : how;
 }
 
 /* Whether whoever can wait would say the same. A short read may be the end of the file or of what is cached. A write that has moved
@@ -109,12 +113,12 @@ static bool at_once__several(struct op *op, _Atomic uint8_t *hint, unsigned how,
   return at_once__took(op, hint, how, parts, count, asked_bytes, at_once__call(op, how, parts, count), piece);
 }
 
-bool at_once__move(struct op *op, bool together, struct piece *piece) {
+bool at_once__move(struct op *op, struct piece *piece) {
   const struct op_data *data = &op->as.data;
-  if (op->slot.kind > OP_WRITE || op->handle->slot.kind != PIER_KIND_FILE)
+  if (op->slot.kind > OP_WRITE)
     return false;
   _Atomic uint8_t *hint = op->slot.kind == OP_READ ? &op->handle->hint : &op->handle->write_hint;
-  unsigned how = at_once__how(op, together, hint);
+  unsigned how = at_once__how(op, hint);
   if (how == AT_ONCE_NEVER)
     return false;
   if (data->count != 1)

@@ -23,10 +23,9 @@ static BOOL iocp__block_ioctl(struct op *op, DWORD *bytes) {
                          (DWORD)ioctl->output_bytes, bytes, NULL);
 }
 
-/* No call on such a handle promises not to wait. */
-bool port__at_once(struct op *op, struct piece *piece) {
+/* No call here promises not to wait. */
+bool port__at_once(struct op *op) {
   (void)op;
-  (void)piece;
   return false;
 }
 

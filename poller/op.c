@@ -46,18 +46,31 @@ void op__release(struct poller *poller, struct op *op) {
 
 void op__bind(struct op *op, struct handle *handle) {
   op->handle = handle;
-  uint64_t gated = handle && handle__is_gated(handle) ? OP_GATED : 0;
+  if (handle && handle__is_gated(handle))
+    atomic_fetch_or_explicit(&op->slot.word, OP_GATED, memory_order_relaxed);
+}
+
+void op__publish(struct op *op) {
   port__prepare(op);
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
-  atomic_store_explicit(&op->slot.word, (word | gated) + 2 * OP_PARTY + OP_KERNEL, memory_order_release);
+  atomic_store_explicit(&op->slot.word, word + 2 * OP_PARTY + OP_KERNEL, memory_order_release);
+}
+
+static void op__mark_refused(struct op *op, int status) {
+  op__mark(op, OP_REFUSED);
+  op->ready.code = (uint32_t)-status;
 }
 
 void op__refuse(struct poller *poller, struct op *op, pier_handle named, int status) {
-  op__mark(op, OP_REFUSED);
+  op__mark_refused(op, status);
   op->handle = NULL;
   op->as.refused = named;
-  op->ready.code = (uint32_t)-status;
   poller__deliver(poller, NULL, &op->ready);
+}
+
+void op__refuse_bound(struct op *op, int status) {
+  op__mark_refused(op, status);
+  poller__deliver(op__poller(op), op->handle, &op->ready);
 }
 
 /* Leaves, for so many of the parties. The last one out delivers. */
@@ -192,13 +205,12 @@ static void op__expect(struct op *op) { atomic_fetch_or_explicit(&op->slot.word,
 
 /* For so many of the parties, the kernel's among them. */
 static void op__refuse_for(struct op *op, int status, uint64_t parties) {
-  op__mark(op, OP_REFUSED);
-  op->ready.code = (uint32_t)-status;
+  op__mark_refused(op, status);
   op__claim_here(op);
   op__leave(op, parties);
 }
 
-void op__refuse_bound(struct op *op, int status) { op__refuse_for(op, status, 2 * OP_PARTY); }
+void op__refuse_published(struct op *op, int status) { op__refuse_for(op, status, 2 * OP_PARTY); }
 void op__refuse_waiting(struct op *op, int status) { op__refuse_for(op, status, OP_PARTY); }
 
 /* One shutdown may wait at a time. */
@@ -206,7 +218,7 @@ static void op__park(struct op *op) {
   struct op *none = NULL;
   struct handle *handle = op->handle;
   if (!atomic_compare_exchange_strong(&handle->parked, &none, op)) {
-    op__refuse_bound(op, PIER_EBUSY);
+    op__refuse_published(op, PIER_EBUSY);
     return;
   }
   op__end_parked(handle);
@@ -247,8 +259,6 @@ static bool op__needs_port(struct op *op) {
 static enum port_start op__start(struct op *op, bool on_port, struct piece *piece) {
   if (on_port)
     return port__submit(op, piece);
-  if (op->handle && port__at_once(op, piece))
-    return PORT_DONE;
   op__count(op);
   if (op__is_multishot(op) && !multishot__lend(op)) {
     piece->code = port__no_memory();
@@ -256,6 +266,18 @@ static enum port_start op__start(struct op *op, bool on_port, struct piece *piec
   }
   op__poller(op)->offload(op__poller(op), op);
   return PORT_PENDING;
+}
+
+bool op__end_at_once(struct op *op) {
+  struct handle *handle = op->handle;
+  if (!handle || handle->slot.kind != PIER_KIND_FILE || op__is_gated(op))
+    return false;
+  op__needs_port(op); /* it stands where it would after any other operation */
+  if (!port__at_once(op))
+    return false;
+  poller__count(handle->poller, COUNTER_IMMEDIATE, 1);
+  poller__deliver(handle->poller, handle, &op->ready);
+  return true;
 }
 
 void op__launch(struct op *op) {

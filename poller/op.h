@@ -187,9 +187,16 @@ struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback c
 /* Void from here on. */
 void op__release(struct poller *poller, struct op *op);
 
-
-/* Takes the operation on `handle`, which has been entered (or on none: work, whose arguments are set). From here on its parties are two: the caller and the kernel. */
+/* Takes the operation on `handle`, which has been entered (or on none: work, whose arguments are set). It is the caller's alone until
+   op__publish(), op__end_at_once() or op__refuse_bound(). */
 void op__bind(struct op *op, struct handle *handle);
+
+/* From here on its parties are two, the caller and the kernel, and it can be found: it may have a deadline, and somebody may ask for its end. */
+void op__publish(struct op *op);
+
+/* Instead, and of the launch too: a file's calls that are certain not to wait are made here and now. True: that was its end, and at no time could
+   anybody have known of it. False: some of it may be done, and it goes on as any other. */
+bool op__end_at_once(struct op *op);
 
 /* A stream's operation is going to wait: it counts among the handle's pending ones, which the others may not overtake, until its callback
    is due. By the port, before anybody else can end it; one that ends inside its call need not be counted. */
@@ -203,10 +210,9 @@ void op__launch(struct op *op);
 /* Instead of a launch: the callback comes with `status`. */
 void op__refuse(struct poller *poller, struct op *op, pier_handle named, int status);
 
-/* The same for one that is bound, in place of the launch. */
+/* The same for one that is bound; for one that is published; and for one that waits, and has been launched in vain. */
 void op__refuse_bound(struct op *op, int status);
-
-/* The same for one that waits, and has been launched in vain. */
+void op__refuse_published(struct op *op, int status);
 void op__refuse_waiting(struct op *op, int status);
 
 /* What a packet or an event is worth to an operation. */

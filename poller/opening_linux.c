@@ -1,5 +1,6 @@
 #include "opening.h"
 #include "at_once.h"
+#include "port.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,10 @@ static int opening__try(const struct op *op) {
 }
 
 bool opening__at_once(struct op *op, struct piece *piece) {
+  const struct port_backend *backend = op->handle->poller->backend;
   int flags = op->as.open.flags;
+  if (backend->gathers && backend->gathers(op->handle))
+    return false; /* openings go to a ring together, but not if another thread would have to be woken for that */
   if (flags & (O_CREAT | O_TRUNC))
     return false;
   int descriptor = opening__try(op);

@@ -196,9 +196,9 @@ enum port_start port__submit(struct op *op, struct piece *piece);
 int port__try_write(struct handle *handle, const void *bytes, size_t length_bytes, size_t *written_bytes);
 /* The same for datagrams, whose addresses have been looked at; *sent_count of them went. */
 int port__try_send(struct handle *handle, const pier_datagram *datagrams, size_t count, size_t *sent_count);
-/* For a handle that blocks: makes the calls if they are certain not to wait, and takes in what they say. False: a worker has to, with what is
-   left. */
-bool port__at_once(struct op *op, struct piece *piece);
+/* Of a file, before anybody else knows of the operation: makes the calls if they are certain not to wait, and takes in what they say. False:
+   somebody who can wait has to, with what is left. */
+bool port__at_once(struct op *op);
 /* For a handle that blocks: the same on a worker thread, to its end. */
 void port__block(struct op *op, struct piece *piece);
 /* Has that thread's blocking call return, where that can be done. */

@@ -17,6 +17,8 @@ struct port_backend {
   enum port_start (*submit)(struct op *op, struct piece *piece);
   void (*cancel)(struct op *op);
   bool (*cancel_all)(struct handle *handle);
+  /* Whether what this thread submits for the handle goes to the system together with what else it submits; null: never. */
+  bool (*gathers)(const struct handle *handle);
   size_t (*wait)(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns);
   void (*wake)(struct poller *poller);
   void (*flush)(struct poller *poller);

@@ -82,12 +82,12 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
   return poller->backend->submit(op, piece);
 }
 
-/* What the calls say is taken in here: with no packet to come there is nobody who could take it for one, and nothing to be claimed. */
-bool port__at_once(struct op *op, struct piece *piece) {
+bool port__at_once(struct op *op) {
+  struct piece piece;
   bool made;
   do
-    made = op->slot.kind == OP_OPEN ? opening__at_once(op, piece) : at_once__move(op, false, piece);
-  while (made && op__progress(op, piece));
+    made = op->slot.kind == OP_OPEN ? opening__at_once(op, &piece) : at_once__move(op, &piece);
+  while (made && op__progress(op, &piece));
   return made;
 }
 

@@ -264,6 +264,7 @@ const struct port_backend uring_backend = {
     .submit = uring__submit,
     .cancel = uring__cancel,
     .cancel_all = uring__cancel_all,
+    .gathers = uring__is_home,
     .wait = uring__wait,
     .wake = uring__wake,
     .flush = uring__flush,

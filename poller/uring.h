@@ -173,14 +173,12 @@ void set__show(struct poller *poller);
 /* At the end of a wait: a host that came during it has woken a thread that was past that, so the next one is called again. */
 void set__shown_next(struct poller *poller);
 
-/* uring_at_once.c: calls that are made inside the submit, because they are likely to end there and cost less than by way of the ring. */
+/* uring_at_once.c: calls of a stream that are made inside the submit, because they are likely to end there and cost less than by way of the ring. */
 
 /* Whether a stream's operation is worth it. */
 bool uring__goes_at_once(const struct op *op);
 /* Makes the operation's calls here and now, as far as that goes without waiting. True: it is settled. */
 bool uring__try(struct op *op);
-/* The same as uring__try() for a file; `inside`: this thread tends its ring. */
-bool uring__try_file(struct op *op, bool inside);
 /* What a receive from the ring has taught. */
 void uring__received(struct op *op, int32_t result, uint32_t flags);
 

@@ -1,10 +1,6 @@
 /* Calls that are made inside the submit: a plain call costs less than a submission and a completion, as long as it does not wait. */
-#include "at_once.h"
-#include "opening.h"
 #include "transfer.h"
 #include "uring.h"
-
-/* ---- Streams ---- */
 
 /* A socket mostly has room; but of several writes that are submitted one after the other only the first goes at once, and the rest
    goes out together (gather.h). To receive from it is worth it when there is something left of the last time. */
@@ -36,13 +32,4 @@ void uring__received(struct op *op, int32_t result, uint32_t flags) {
   bool full = op->handle->slot.kind != PIER_KIND_TCP && (uint32_t)result == op__piece(op).bytes;
   bool more = result > 0 && ((flags & IORING_CQE_F_SOCK_NONEMPTY) || full);
   uring__learn(op->handle, more ? HINT_MORE : result > 0 ? HINT_EMPTY : HINT_NONE);
-}
-
-/* ---- Files ---- */
-
-bool uring__try_file(struct op *op, bool inside) {
-  struct piece piece;
-  /* Openings go to the kernel together, but not if another thread would have to be woken for that. */
-  bool made = op->slot.kind == OP_OPEN ? !inside && opening__at_once(op, &piece) : at_once__move(op, inside, &piece);
-  return made && !op__progress(op, &piece);
 }

@@ -107,8 +107,6 @@ enum port_start uring__submit(struct op *op, struct piece *piece) {
   case LANE_TAKEN:
     break;
   case LANE_OURS:
-    if (uring__try_file(op, inside))
-      return PORT_DONE;
     if (inside)
       uring__launch(op);
     else

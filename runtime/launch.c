@@ -26,13 +26,16 @@ pier_operation loop__refuse(struct op *op, int status) {
 
 pier_operation loop__launch(pier_loop *loop, struct op *op, uint64_t deadline_ns) {
   pier_operation id = op__id(&loop->poller, op);
+  if (op__end_at_once(op))
+    return id; /* no deadline comes before that */
+  op__publish(op);
   if (deadline_ns != PIER_NO_DEADLINE) {
     /* Before the launch: afterwards the operation may be over already. If its time comes before the system call has gone
        pending, the mark of the cancel is found then. */
     op__mark(op, OP_HAS_DEADLINE);
     if (!timers__add_deadline(&loop->timers, deadline_ns, id)) {
       op->slot.detail = (uint16_t)(op->slot.detail & ~OP_HAS_DEADLINE); /* nothing to be forgotten */
-      op__refuse_bound(op, PIER_ENOMEM);
+      op__refuse_published(op, PIER_ENOMEM);
       return id;
     }
   }
