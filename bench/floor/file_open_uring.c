@@ -3,8 +3,10 @@
 
 #include "../common/blocks.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define ENTRIES 64
@@ -66,6 +68,14 @@ static void chain__completed(struct worker *worker, const struct io_uring_cqe *c
 
 /* ---- With descriptors, as who has to give them to others ---- */
 
+/* As the floor of the reads with epoll (file_epoll.c): a loop must not wait for a disk. */
+static ssize_t plain__read(int descriptor, char *block, size_t bytes) {
+  struct iovec part = {.iov_base = block, .iov_len = bytes};
+  ssize_t got = preadv2(descriptor, &part, 1, 0, RWF_NOWAIT);
+
+  return got < 0 && (errno == EAGAIN || errno == EOPNOTSUPP) ? pread(descriptor, block, bytes, 0) : got;
+}
+
 static void plain__start(struct worker *worker, unsigned number) {
   struct io_uring_sqe *entry = floor_ring_entry(&worker->ring);
 
@@ -77,7 +87,7 @@ static void plain__completed(struct worker *worker, const struct io_uring_cqe *c
   unsigned number = (unsigned)completion->user_data;
 
   bench_check(completion->res >= 0, "open", completion->res);
-  ssize_t got = pread(completion->res, worker->slots[number].block, worker->options->block_bytes, 0);
+  ssize_t got = plain__read(completion->res, worker->slots[number].block, worker->options->block_bytes);
   bench_check(got == (ssize_t)worker->options->block_bytes, "read", got);
   bench_check(close(completion->res) == 0, "close", completion->res);
   worker__count(worker, number);

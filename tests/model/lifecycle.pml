@@ -113,8 +113,22 @@ inline op__ask_system(s, meant) {
   }
 }
 
-inline op__bind(s, key) {
-  atomic { life[s] = key; parties[s] = 2; kernel[s] = true }
+inline op__bind(s, key) { life[s] = key }
+
+/* Nobody can have found it before. */
+inline op__publish(s) {
+  atomic {
+    assert(parties[s] == 0 && !kernel[s]);
+    parties[s] = 2; kernel[s] = true
+  }
+}
+
+/* A file's call that need not wait: to the callback without a party. */
+inline op__end_at_once(s) {
+  atomic {
+    assert(parties[s] == 0 && !kernel[s] && at[s] == IDLE);
+    due!READY_OPERATION(s)
+  }
 }
 
 inline op__claim_here(s) { atomic { kernel[s] = false; early[s] = false } }
@@ -435,7 +449,7 @@ proctype submitter(byte number; byte key) {
   bool entered, done, was_asked, was_early, gated;
   byte s, owed;
   OPENED(key);
-  atomic { /* slab__acquire(); without a slot the call is refused and nothing was submitted */
+  atomic { /* op__acquire(); without a slot the call is refused and nothing was submitted */
     s = 0;
     do
     :: s < SLOTS && !slot_free[s] -> s++
@@ -457,6 +471,11 @@ proctype submitter(byte number; byte key) {
   :: entered ->
      op__bind(s, key);
      gated = h_gated;
+     if
+     :: !gated -> op__end_at_once(s); goto out
+     :: true
+     fi;
+     op__publish(s);
      atomic {
        if
        :: number == 0 -> id_slot = s; id_generation = generation[s] /* the timer, and whoever cancels, know it before the launch */
