@@ -11,6 +11,7 @@ class Target:
 
     name: str
     backends: tuple
+    rounds: int
     windows: bool = False  # run under Wine where the machine has no Windows
     aim_means: dict = field(default_factory=dict)  # backend: the geometric mean of pier/libuv that is aimed at
 
@@ -20,8 +21,8 @@ class Target:
 
 
 TARGETS = {
-    "native": Target("native", ("uring", "epoll"), aim_means={"uring": 1.5, "epoll": 1.1}),
-    "windows": Target("windows", ("iocp",), windows=True),
+    "native": Target("native", ("uring", "epoll"), 13, aim_means={"uring": 1.5, "epoll": 1.1}),
+    "windows": Target("windows", ("iocp",), 5, windows=True),
 }
 
 

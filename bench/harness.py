@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures Pier's backends, libuv and the floors in turn, A B C A B C, and prints the ratios. bench/run prepares everything and calls this."""
+"""Measures Pier's backends, libuv and the floors in turn, A B C C B A, and prints the ratios. bench/run prepares everything and calls this."""
 
 import argparse
 import os
@@ -17,7 +17,6 @@ from programs import Failure, Programs
 from samples import Measured, check_pair, check_same
 from workloads import WORKLOADS
 
-ROUNDS = 5
 ROUNDS_QUICK = 3
 BUSY_LOAD = 1.5
 SHORTER_COUNTED = 4  # a program that strace or the simulator slows down is given less to do
@@ -31,7 +30,7 @@ def options_read():
     parser.add_argument("--backends", help="which of the target's backends, separated by commas")
     parser.add_argument("--quick", action="store_true", help="short rounds: a figure to see that it works, not one to quote")
     parser.add_argument("--only", metavar="NAME", help="only the workloads whose name contains NAME")
-    parser.add_argument("--rounds", type=int, help=f"rounds per workload ({ROUNDS}; with --quick {ROUNDS_QUICK})")
+    parser.add_argument("--rounds", type=int, help=f"rounds per workload (" + ", ".join(f"{t.name} {t.rounds}" for t in TARGETS.values()) + f"; with --quick {ROUNDS_QUICK})")
     parser.add_argument("--sides", default=",".join(SIDES), help="which sides to run, separated by commas")
     parser.add_argument("--instructions", action="store_true", help="count instructions with --quick too")
     parser.add_argument("--json", metavar="FILE", help="write the results to FILE")
@@ -41,7 +40,7 @@ def options_read():
     options.target = TARGETS[options.target]
     options.sides = options.sides.split(",")
     options.backends = options.backends.split(",") if options.backends else list(options.target.backends)
-    options.rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
+    options.rounds = options.rounds or (ROUNDS_QUICK if options.quick else options.target.rounds)
     if options.rounds < 1 or not set(options.sides) <= set(SIDES):
         parser.error(f"--rounds must be 1 or more, --sides some of {','.join(SIDES)}")
     if not set(options.backends) <= set(options.target.backends):
@@ -135,7 +134,9 @@ class Harness:
         if workload.needs_file:
             self.file = self.programs.file(workload.needs_file, workload.options)
         for number in range(self.rounds(workload)):
-            for column, samples in measured.samples.items():
+            columns = list(measured.samples.items())
+            # Back and forth: what changes steadily meanwhile is then for nobody and against nobody.
+            for column, samples in reversed(columns) if number % 2 else columns:
                 self.progress.step(f"{workload.name}: round {number + 1} of {self.rounds(workload)}, {column.title}")
                 server, client = self.run_once(workload, column)
                 if client is None:

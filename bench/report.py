@@ -221,8 +221,8 @@ def ratios(results, measured):
         view = measured.view(backend)
         for name, samples in view.items():
             if "pier" in view and name != "pier":
-                value, least, greatest = ratio(view["pier"], samples)
-                found.setdefault(backend, {})[f"pier/{name}"] = {"median": value, "min": least, "max": greatest}
+                value, lower, upper = ratio(view["pier"], samples)
+                found.setdefault(backend, {})[f"pier/{name}"] = {"median": value, "lower_quartile": lower, "upper_quartile": upper}
     return found
 
 

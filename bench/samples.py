@@ -125,6 +125,7 @@ class Measured:
 
 
 def ratio(over, under):
-    """Ratio of medians, and the least and greatest ratio of the two within one round."""
+    """The median of the ratios within a round, and between what the middle half of them lies."""
     each = [a / b for a, b in zip(over.rates, under.rates)]
-    return over.median / under.median, min(each), max(each)
+    lower, median, upper = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
+    return median, lower, upper

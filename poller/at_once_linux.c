@@ -29,7 +29,7 @@ void at_once__opened(struct handle *handle, int flags) {
 }
 
 /* What its owner has opened himself may be opened in any way. To a ring that is all one. */
-static void at_once__ask(struct handle *handle) {
+static COLD void at_once__ask(struct handle *handle) {
   int flags = at_once__has_ring(handle) ? -1 : fcntl((int)handle->native, F_GETFL);
   at_once__opened(handle, flags < 0 ? O_DIRECT : flags);
 }
@@ -83,7 +83,7 @@ static inline ssize_t at_once__call(struct op *op, unsigned how, const struct io
 }
 
 /* What the call has brought; it is made again where it has to be made in another way. */
-static bool at_once__took(struct op *op, _Atomic uint8_t *hint, unsigned how, const struct iovec *parts, int count, size_t asked_bytes,
+static COLD bool at_once__took(struct op *op, _Atomic uint8_t *hint, unsigned how, const struct iovec *parts, int count, size_t asked_bytes,
                           ssize_t moved, struct piece *piece) {
   if (at_once__is_unknown(moved)) {
     how = at_once__without_a_word(op->handle);
@@ -101,7 +101,7 @@ static bool at_once__took(struct op *op, _Atomic uint8_t *hint, unsigned how, co
   return false;
 }
 
-static bool at_once__several(struct op *op, _Atomic uint8_t *hint, unsigned how, struct piece *piece) {
+static COLD bool at_once__several(struct op *op, _Atomic uint8_t *hint, unsigned how, struct piece *piece) {
   struct iovec parts[AT_ONCE_PARTS_MAX];
   const struct op_data *data = &op->as.data;
   size_t asked_bytes;

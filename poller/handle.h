@@ -107,7 +107,7 @@ static inline bool handle__is_closing(const struct handle *handle) {
 int handle__stale(uint64_t word, pier_handle id);
 
 /* Puts a fresh handle on the port; the state says afterwards where it stands. */
-void handle__associate(struct handle *handle);
+COLD void handle__associate(struct handle *handle);
 /* Notes where it stands now. Its gate stays as it is. */
 void handle__stand(struct handle *handle, pier_state state);
 

@@ -49,8 +49,8 @@ static inline void local__count(struct local *local, enum counter counter, uint6
 }
 
 /* With none at hand: has some, if the slab has; and with as many as there may be: has fewer, and this one may come. */
-void local__fetch(struct local *local, struct slab *slab);
-void local__bring_back(struct local *local, struct slab *slab);
+COLD void local__fetch(struct local *local, struct slab *slab);
+COLD void local__bring_back(struct local *local, struct slab *slab);
 
 /* A free slot of the slab's, without a count; null as slab__acquire(). And back; its generation has ended. */
 static inline struct slot *local__take(struct local *local, struct slab *slab) {

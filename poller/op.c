@@ -107,7 +107,7 @@ void op__count(struct op *op) {
 }
 
 /* A shutdown waits until the writes before it have had their callbacks, or finished inside their calls. */
-static void op__end_parked(struct handle *handle) {
+static COLD void op__end_parked(struct handle *handle) {
   if (atomic_load_explicit(&handle->pending[1], memory_order_seq_cst) != 0)
     return;
   struct op *op = atomic_exchange_explicit(&handle->parked, NULL, memory_order_seq_cst);
@@ -138,7 +138,7 @@ static bool op__would_overtake(const struct op *op) {
 }
 
 /* Asks whoever has the operation for its end. */
-static void op__ask_system(struct op *op) {
+static COLD void op__ask_system(struct op *op) {
   struct op *parked = op;
   /* The kind first: whoever completes an operation of the port's may be writing its flags just now. */
   if ((op->slot.kind != OP_WORK && op->slot.kind != OP_SHUTDOWN) || op__is_gated(op))
@@ -214,7 +214,7 @@ void op__refuse_published(struct op *op, int status) { op__refuse_for(op, status
 void op__refuse_waiting(struct op *op, int status) { op__refuse_for(op, status, OP_PARTY); }
 
 /* One shutdown may wait at a time. */
-static void op__park(struct op *op) {
+static COLD void op__park(struct op *op) {
   struct op *none = NULL;
   struct handle *handle = op->handle;
   if (!atomic_compare_exchange_strong(&handle->parked, &none, op)) {

@@ -170,7 +170,7 @@ struct op_piece {
   uint32_t bytes;
   uint64_t offset;
 };
-struct op_piece op__piece_of_parts(const struct op *op);
+COLD struct op_piece op__piece_of_parts(const struct op *op);
 
 static inline struct op_piece op__piece(const struct op *op) {
   const struct op_data *data = &op->as.data;

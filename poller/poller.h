@@ -111,7 +111,7 @@ void poller__enqueue(struct poller *poller, struct ready *ready);
 /* Makes the loop look at its timers. */
 void poller__tell(struct poller *poller);
 /* Puts a wake packet on the port, unless one is there. */
-void poller__wake(struct poller *poller);
+COLD void poller__wake(struct poller *poller);
 
 /* Has a turn of this poller's count and take slots for itself, if there is a local that nobody has; until poller__leave_local(). */
 void poller__take_local(struct poller *poller, struct turn *turn);

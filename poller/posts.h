@@ -76,27 +76,37 @@ void posts__close(struct posts *posts);
 /* Puts a segment behind the last one, if that is full. False for want of memory. */
 bool posts__grow(struct posts *posts);
 
-/* Gives the post's number, which begins with 1; 0 for want of memory. True in *awaited: the caller has to put `ready` in line. It
-   is behind the publishing, so without that the post may have run and everything be gone. */
-static inline uint64_t posts__add(struct posts *posts, pier_callback callback, void *context, bool *awaited) {
-  do {
-    struct posts_segment *segment = atomic_load_explicit(&posts->last, memory_order_acquire);
-    HOOK(post_coming, posts);
-    /* Here the segment may be filled, run through, put aside and opened again. Aside it stays full, so nothing can be claimed;
-       opened it is the last one again, and a claim is as good as any. */
-    uint64_t claims = atomic_fetch_add_explicit(&segment->claims, CLAIM, memory_order_acquire);
-    uint32_t distance = (uint32_t)claims;
-    if (distance < CLAIMS_MAX) {
-      uint64_t number = segment->base + distance / CLAIM;
-      struct place *place = (struct place *)(void *)((char *)segment->places + distance);
-      place->context = context;
-      HOOK(post_claimed, posts);
-      atomic_store_explicit(&place->callback, (uintptr_t)callback, memory_order_release);
-      *awaited = claims >> 32 == (uint64_t)distance + 1;
-      return number;
-    }
-  } while (posts__grow(posts));
-  return 0;
+/* A place that somebody has claimed, or came too late for. */
+struct claim {
+  struct posts_segment *segment;
+  uint64_t claims; /* the segment's, before this one */
+};
+
+static inline struct claim posts__claim(struct posts *posts) {
+  struct posts_segment *segment = atomic_load_explicit(&posts->last, memory_order_acquire);
+  HOOK(post_coming, posts);
+  /* Here the segment may be filled, run through, put aside and opened again. Aside it stays full, so nothing can be claimed;
+     opened it is the last one again, and a claim is as good as any. */
+  return (struct claim){segment, atomic_fetch_add_explicit(&segment->claims, CLAIM, memory_order_acquire)};
+}
+
+/* False: the segment was full. Whoever comes so late calls posts__grow(), and claims again if that is true. */
+static inline bool claim__has_place(struct claim claim) { return (uint32_t)claim.claims < CLAIMS_MAX; }
+
+/* True: who publishes there has to put `ready` in line. That is behind the publishing, so without it the post may have run and everything be
+   gone. */
+static inline bool claim__is_awaited(struct claim claim) { return claim.claims >> 32 == (uint64_t)(uint32_t)claim.claims + 1; }
+
+/* Gives the post's number, which begins with 1. */
+static inline uint64_t posts__publish(struct posts *posts, struct claim claim, pier_callback callback, void *context) {
+  uint32_t distance = (uint32_t)claim.claims;
+  uint64_t number = claim.segment->base + distance / CLAIM;
+  struct place *place = (struct place *)(void *)((char *)claim.segment->places + distance);
+  (void)posts; /* the hook's */
+  place->context = context;
+  HOOK(post_claimed, posts);
+  atomic_store_explicit(&place->callback, (uintptr_t)callback, memory_order_release);
+  return number;
 }
 
 /* How many there have been, and how many of them have not been taken. Exact when nobody is at it. */

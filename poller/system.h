@@ -8,6 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A function that is seldom called: it stays out of those that are called often. */
+#ifdef __GNUC__
+#define COLD __attribute__((cold, noinline))
+#else
+#define COLD
+#endif
+
 /* A lock: who finds it free takes it with one exchange and lets it go with another, without a call. Only who finds it taken sleeps in
    the system, and says so in the word. Zero bytes are an open lock. */
 struct mutex {
@@ -24,8 +31,8 @@ struct condition {
 void mutex__init(struct mutex *mutex);
 void mutex__destroy(struct mutex *mutex);
 /* Sleeps until it is the caller's; wakes one who sleeps. */
-void mutex__wait(struct mutex *mutex);
-void mutex__wake(struct mutex *mutex);
+COLD void mutex__wait(struct mutex *mutex);
+COLD void mutex__wake(struct mutex *mutex);
 
 static inline bool mutex__try_lock(struct mutex *mutex) {
   uint32_t state = MUTEX_FREE;

@@ -18,7 +18,7 @@ static void run__close(struct poller *poller, struct ready *ready) {
     callback(&result);
 }
 
-static void run__foreign(struct poller *poller, struct op *op) {
+static COLD void run__foreign(struct poller *poller, struct op *op) {
   struct handle *handle = op->handle;
   pier_packet packet = op->as.foreign.packet;
   pier_packet_callback callback = handle ? handle->on_foreign : poller->on_packet;
@@ -88,7 +88,7 @@ static uint32_t run__chunks_in(pier_loop *loop, struct op *op, struct chunk chun
   return ran ? ran : 1;
 }
 
-static uint32_t run__chunks_here(pier_loop *loop, struct op *op, uint32_t callbacks_max) {
+static COLD uint32_t run__chunks_here(pier_loop *loop, struct op *op, uint32_t callbacks_max) {
   char buffer[SPARE_CHUNK_BYTES];
   return run__chunks_in(loop, op, (struct chunk){.buffer = buffer, .room_bytes = sizeof buffer}, callbacks_max);
 }
