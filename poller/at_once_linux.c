@@ -1,4 +1,5 @@
 #include "at_once.h"
+#include "call_linux.h"
 #include "port.h"
 #include "transfer.h"
 
@@ -79,7 +80,7 @@ static inline ssize_t at_once__call(struct op *op, unsigned how, const struct io
   int descriptor = (int)op->handle->native, flags = how == AT_ONCE_ANYWAY ? 0 : RWF_NOWAIT;
   off_t offset = (off_t)(op->as.data.offset + op->bytes);
   poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
-  return op->slot.kind == OP_READ ? preadv2(descriptor, parts, count, offset, flags) : pwritev2(descriptor, parts, count, offset, flags);
+  return op->slot.kind == OP_READ ? call__preadv2(descriptor, parts, count, offset, flags) : call__pwritev2(descriptor, parts, count, offset, flags);
 }
 
 /* What the call has brought; it is made again where it has to be made in another way. */

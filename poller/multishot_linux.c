@@ -1,5 +1,6 @@
 /* What has come is received when the callback is due, into the buffer of the thread that runs it: a stream that waits has none. */
 #include "multishot.h"
+#include "call_linux.h"
 #include "datagram.h"
 #include "descriptor.h"
 #include "port.h"
@@ -69,7 +70,7 @@ static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
     return batch ? batch__receive(op, batch, chunk) : datagram__move(op, &part, 1, flags);
   }
   if (handle->slot.kind == PIER_KIND_TCP)
-    return recv(descriptor, chunk->buffer, chunk->room_bytes, MSG_DONTWAIT);
+    return call__recv(descriptor, chunk->buffer, chunk->room_bytes, MSG_DONTWAIT);
   if (!(handle->slot.flags & HANDLE_SOCKET)) {
     *flags = MSG_CTRUNC; /* a fifo's ends of packets do not show at all */
     return descriptor__read(descriptor, &part, 1);

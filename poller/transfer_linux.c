@@ -1,4 +1,5 @@
 #include "transfer.h"
+#include "call_linux.h"
 #include "datagram.h"
 #include "descriptor.h"
 #include "message.h"
@@ -55,10 +56,10 @@ static ssize_t transfer__socket(struct op *op, struct iovec *parts, unsigned cou
   if (op->handle->slot.kind == PIER_KIND_UDP)
     return datagram__move(op, parts, count, flags);
   if (op->slot.kind == OP_WRITE)
-    return count == 1 ? send(descriptor, parts->iov_base, parts->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+    return count == 1 ? call__send(descriptor, parts->iov_base, parts->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
                       : sendmsg(descriptor, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (count == 1 && op->handle->slot.kind == PIER_KIND_TCP)
-    return recv(descriptor, parts->iov_base, parts->iov_len, MSG_DONTWAIT);
+    return call__recv(descriptor, parts->iov_base, parts->iov_len, MSG_DONTWAIT);
   ssize_t received = recvmsg(descriptor, &header, MSG_DONTWAIT);
   *flags = header.msg_flags;
   return received;
@@ -134,9 +135,9 @@ static enum transfer transfer__plain(struct op *op, struct piece *piece) {
   int flags = 0;
   ssize_t moved;
   do
-    moved = !reads                                     ? send(descriptor, asked.base, asked.bytes, MSG_DONTWAIT | MSG_NOSIGNAL)
+    moved = !reads                                     ? call__send(descriptor, asked.base, asked.bytes, MSG_DONTWAIT | MSG_NOSIGNAL)
             : op->handle->slot.kind == PIER_KIND_PIPE ? trust__receive(op->handle, asked.base, asked.bytes, &flags)
-                                                      : recv(descriptor, asked.base, asked.bytes, MSG_DONTWAIT);
+                                                      : call__recv(descriptor, asked.base, asked.bytes, MSG_DONTWAIT);
   while (moved < 0 && errno == EINTR);
   if (moved > 0) {
     *piece = (struct piece){0, (uint32_t)moved};

@@ -1,4 +1,5 @@
 #include "trust.h"
+#include "call_linux.h"
 #include "hook.h"
 #include "port.h"
 
@@ -27,7 +28,7 @@ ssize_t trust__receive(struct handle *handle, void *buffer, size_t room_bytes, i
   struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
   unsigned wary = trust__of(handle);
   if (wary <= TRUST_NOTED)
-    return recv((int)handle->native, buffer, room_bytes, MSG_DONTWAIT);
+    return call__recv((int)handle->native, buffer, room_bytes, MSG_DONTWAIT);
   ssize_t received = recvmsg((int)handle->native, &header, MSG_DONTWAIT);
   *flags = header.msg_flags;
   if (*flags & MSG_CTRUNC)

@@ -1,5 +1,6 @@
 /* A write that is made here and now, as far as that goes without waiting, and is no operation. */
 #include "port.h"
+#include "call_linux.h"
 #include "socket.h"
 #include "transfer.h"
 
@@ -21,7 +22,7 @@ static int try__send(const struct handle *handle, const void *bytes, size_t leng
   ssize_t sent;
   poller__count(handle->poller, COUNTER_SYSTEM_CALLS, 1);
   do
-    sent = send((int)handle->native, bytes, length_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    sent = call__send((int)handle->native, bytes, length_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   if (sent < 0)
     return errno == EAGAIN || errno == EWOULDBLOCK ? PIER_EAGAIN : pier_error_from_system((uint32_t)errno);

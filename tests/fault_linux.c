@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -13,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -157,19 +155,6 @@ int faulty_setsockopt(int descriptor, int level, int name, const void *value, so
 
 int faulty_open64(const char *path, int flags, mode_t mode) {
   return fault__fails(FAULT_OPEN) ? -1 : open(path, flags, mode);
-}
-
-/* What has no function of its own. As many arguments as there can be: those that a call has not are nobody's. */
-long faulty_syscall(long number, ...) {
-  long values[6];
-  va_list arguments;
-  va_start(arguments, number);
-  for (int i = 0; i < 6; i++)
-    values[i] = va_arg(arguments, long);
-  va_end(arguments);
-  if (number == SYS_openat2 && fault__fails(FAULT_OPEN))
-    return -1;
-  return syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
 }
 
 int faulty_fstat64(int descriptor, struct stat *about) {

@@ -1,9 +1,11 @@
-/* Stand-ins for what moves bytes. */
+/* Stand-ins for what moves bytes, and for calls by their number. */
 #include "fault_verdict.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -118,4 +120,31 @@ void fault__let_writes_be_tried(bool yes) {
 ssize_t faulty_pwritev64v2(int descriptor, const struct iovec *parts, int count, off_t offset, int flags) {
   struct iovec cut[PARTS_MAX];
   return fault__moves_parts(FAULT_WRITE, parts, &count, cut) ? pwritev2(descriptor, cut, count, offset, atomic_load(&fault__tries) ? flags & ~RWF_NOWAIT : flags) : -1;
+}
+
+/* What has no function of its own, or is called past that (poller/call_linux.h). As many arguments as there can be: those that a call has not are nobody's. */
+long faulty_syscall(long number, ...) {
+  long values[6];
+  va_list arguments;
+  va_start(arguments, number);
+  for (int i = 0; i < 6; i++)
+    values[i] = va_arg(arguments, long);
+  va_end(arguments);
+  int descriptor = (int)values[0], count = (int)values[2];
+  void *argument = (void *)values[1];
+  switch (number) {
+  case SYS_openat2:
+    if (fault__fails(FAULT_OPEN))
+      return -1;
+    break;
+  case SYS_recvfrom:
+    return faulty_recv(descriptor, argument, (size_t)values[2], (int)values[3]);
+  case SYS_sendto:
+    return faulty_send(descriptor, argument, (size_t)values[2], (int)values[3]);
+  case SYS_preadv2:
+    return faulty_preadv64v2(descriptor, argument, count, values[3], (int)values[5]);
+  case SYS_pwritev2:
+    return faulty_pwritev64v2(descriptor, argument, count, values[3], (int)values[5]);
+  }
+  return syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
 }
