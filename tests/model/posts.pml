@@ -56,28 +56,24 @@ inline posts__grow() {
   fi
 }
 
-inline posts__add(value) {
-  do
-  :: s = last;
+inline posts__claim() {
+  s = last;
 #ifdef MUTANT_CLAIM_IN_TWO
-     atomic { p = claims[s]; told = awaited[s] == p + 1 }
-     claims[s] = p + 1;
+  atomic { p = claims[s]; told = awaited[s] == p + 1 }
+  claims[s] = p + 1;
 #else
-     atomic { p = claims[s]; told = awaited[s] == p + 1; claims[s]++ }
+  atomic { p = claims[s]; told = awaited[s] == p + 1; claims[s]++ }
 #endif
-     if
-     :: p < PLACES ->
-        context[AT(s, p)] = value;
-        atomic {
-          assert(callback[AT(s, p)] == NONE);
-          callback[AT(s, p)] = CALLBACK;
-          s = 0;
-          p = 0
-        }
-        break
-     :: else -> atomic { s = 0; p = 0; told = false } posts__grow()
-     fi
-  od
+}
+
+inline posts__publish(value) {
+  context[AT(s, p)] = value;
+  atomic {
+    assert(callback[AT(s, p)] == NONE);
+    callback[AT(s, p)] = CALLBACK;
+    s = 0;
+    p = 0
+  }
 }
 
 inline posts__turn_over() {
@@ -159,7 +155,15 @@ proctype producer(byte own) {
   bool told;
   do
   :: i < POSTS ->
-     posts__add(own * POSTS + i);
+     do
+     :: posts__claim();
+        if
+        :: p < PLACES ->
+           posts__publish(own * POSTS + i);
+           break
+        :: else -> atomic { s = 0; p = 0; told = false } posts__grow()
+        fi
+     od;
      atomic {
        if
        :: told -> assert(len(ready) == 0); ready!1
