@@ -107,7 +107,8 @@ typedef struct dialogue {
   countdown count;
   pier_handle ends[2];
   bool deadlines;
-  char buffers[2][MESSAGE_BYTES];
+  char heard[2][MESSAGE_BYTES];
+  char said[2][MESSAGE_BYTES]; /* not the same: the answer may come before the call that said it has returned */
 } dialogue;
 
 static void on_message(const pier_result *result);
@@ -117,12 +118,12 @@ static uint64_t dialogue_deadline(const dialogue *held) {
 }
 
 static void hear(dialogue *held, unsigned at) {
-  if (!pier_read(held->ends[at], held->buffers[at], MESSAGE_BYTES, dialogue_deadline(held), on_message, held))
+  if (!pier_read(held->ends[at], held->heard[at], MESSAGE_BYTES, dialogue_deadline(held), on_message, held))
     atomic_fetch_add(&held->count.failures, 1);
 }
 
 static void say(dialogue *held, unsigned from) {
-  if (!pier_write(held->ends[from], held->buffers[from], MESSAGE_BYTES, dialogue_deadline(held), NULL, NULL))
+  if (!pier_write(held->ends[from], held->said[from], MESSAGE_BYTES, dialogue_deadline(held), NULL, NULL))
     atomic_fetch_add(&held->count.failures, 1);
 }
 
