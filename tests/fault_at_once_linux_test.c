@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LENGTH = 5000, BLOCK = 65536, CUT = 7 };
+enum { LENGTH = 5000, BLOCK = 65536, CUT = 7, EVERY = 1000000 };
 
 static bool is_uring(pier_loop *loop) {
   return pier_loop_backend(loop)[0] == 'u';
@@ -77,6 +77,27 @@ static void expect_bytes(int descriptor, size_t length, uint64_t at) {
   unsigned char *got = support__alloc(length);
   assert_int_equal(pread(descriptor, got, length, (off_t)at), length);
   assert_true(support__filled(got, length, at));
+}
+
+/* What ends inside its submit needs no place among the deadlines, and no memory for one. */
+static void a_deadline_that_nothing_waits_for_takes_no_memory(void **state) {
+  (void)state;
+  int descriptor;
+  const char *path = memory_file(&descriptor);
+  pier_loop *loop = support__open();
+  unsigned char *bytes = support__alloc(LENGTH), *got = support__alloc(LENGTH);
+  pier_handle file = open_file(loop, path, PIER_OPEN_READ | PIER_OPEN_WRITE);
+  support__fill(bytes, LENGTH, 0);
+  await_status(loop, write_at(file, bytes, LENGTH, 0), PIER_OK);
+  support_outcome *outcome = support__outcome();
+  fault__fail(FAULT_MEMORY, 0, EVERY, 0);
+  assert_true(pier_read_at(file, got, LENGTH, 0, pier_deadline_in(60 * PIER_SECOND), support__take, outcome) != 0);
+  fault__clear();
+  await_status(loop, outcome, PIER_OK);
+  assert_true(outcome->got.bytes == LENGTH && support__filled(got, LENGTH, 0));
+  support__close_handle(loop, file);
+  close(descriptor);
+  support__close(loop);
 }
 
 /* To write to a file in memory, and to read from it, is a copy: the submitting thread's, up to 64 KiB. */
@@ -273,6 +294,7 @@ static void a_file_system_that_does_not_know_is_asked_once(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
+      FAULT_TEST(a_deadline_that_nothing_waits_for_takes_no_memory),
       FAULT_TEST(a_file_in_memory_needs_no_worker),
       FAULT_TEST_POOL(a_file_in_memory_needs_no_worker),
       FAULT_TEST(a_refused_write_in_memory_needs_no_worker),
