@@ -1,6 +1,6 @@
 /* A write that is made here and now, as far as that goes without waiting, and is no operation. */
-#include "port.h"
 #include "call_linux.h"
+#include "port.h"
 #include "socket.h"
 #include "transfer.h"
 
