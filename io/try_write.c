@@ -1,6 +1,6 @@
 /* Writing here and now, without an operation. */
-#include "loop.h"
 #include "pier_io.h"
+#include "visit.h"
 
 static int try_write__on(struct handle *handle, const void *buffer, size_t length, size_t *written) {
   pier_kind kind = (pier_kind)handle->slot.kind;
@@ -13,15 +13,14 @@ static int try_write__on(struct handle *handle, const void *buffer, size_t lengt
 }
 
 int pier_try_write(pier_handle id, const void *buffer, size_t length, size_t *written) {
-  struct poller *poller = poller__of(id, ID_HANDLE);
-  struct handle *handle = NULL;
+  struct visit visit;
   if (!written || (!buffer && length))
     return PIER_EINVAL;
   *written = 0;
-  int status = poller ? handle__enter(poller, id, &handle) : PIER_EBADF;
+  int status = visit__begin(&visit, id);
   if (status != PIER_OK)
     return status;
-  status = try_write__on(handle, buffer, length, written);
-  handle__leave(handle);
+  status = try_write__on(visit.handle, buffer, length, written);
+  visit__end(&visit);
   return status;
 }

@@ -1,5 +1,6 @@
 #include "udp_native.h"
 #include "io_request.h"
+#include "visit.h"
 
 static const pier_udp_options usual = {0};
 
@@ -46,15 +47,19 @@ pier_operation pier_sendv_to(pier_handle handle, const pier_buffer *parts, size_
 
 /* ---- Calls on an open handle. It is held while they run. ---- */
 
+static int udp__know(struct handle *handle) {
+  port__know(handle);
+  return handle->slot.kind == PIER_KIND_UDP && (handle->slot.flags & HANDLE_SOCKET) ? PIER_OK : PIER_EBADF;
+}
+
 static int udp__enter(pier_handle id, struct handle **handle) {
   struct poller *poller = poller__of(id, ID_HANDLE);
   int status = poller ? handle__enter(poller, id, handle) : PIER_EBADF;
-  if (status == PIER_OK)
-    port__know(*handle);
-  if (status == PIER_OK && ((*handle)->slot.kind != PIER_KIND_UDP || !((*handle)->slot.flags & HANDLE_SOCKET))) {
+  if (status != PIER_OK)
+    return status;
+  status = udp__know(*handle);
+  if (status != PIER_OK)
     handle__leave(*handle);
-    status = PIER_EBADF;
-  }
   return status;
 }
 
@@ -182,16 +187,18 @@ static int udp__check_all(const struct handle *handle, const pier_datagram *data
 }
 
 int pier_try_send(pier_handle id, const pier_datagram *datagrams, size_t count, size_t *sent) {
-  struct handle *handle = NULL;
+  struct visit visit;
   if (!sent || !datagrams || count == 0 || count > PIER_PARTS_MAX)
     return PIER_EINVAL;
   *sent = 0;
-  int status = udp__enter(id, &handle);
+  int status = visit__begin(&visit, id);
   if (status != PIER_OK)
     return status;
-  status = udp__check_all(handle, datagrams, count);
+  status = udp__know(visit.handle);
   if (status == PIER_OK)
-    status = port__try_send(handle, datagrams, count, sent);
-  handle__leave(handle);
+    status = udp__check_all(visit.handle, datagrams, count);
+  if (status == PIER_OK)
+    status = port__try_send(visit.handle, datagrams, count, sent);
+  visit__end(&visit);
   return status;
 }

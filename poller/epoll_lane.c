@@ -156,15 +156,13 @@ static void epoll__finish(struct ready_list *done, struct op *due) {
 #define EVENT_NONE 0u
 
 void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
-  struct handle *handle = handle__find(poller, id);
   struct ready_list done = {NULL, NULL};
   struct op *due = NULL;
-  if (!handle)
-    return;
-  struct mutex *lock = port_common__lock_of(poller, handle);
+  struct mutex *lock = port_common__lock_at(poller, id__slot(id));
   mutex__lock(lock);
   /* Under the lock, which closing takes too: if it is the same handle now, its descriptor is open until we are through. */
-  if (handle__find(poller, id) && (handle->watch & WATCH_ADDED) && (events != EVENT_NONE || trust__is_behind(handle))) {
+  struct handle *handle = handle__find(poller, id);
+  if (handle && (handle->watch & WATCH_ADDED) && (events != EVENT_NONE || trust__is_behind(handle))) {
     epoll__take_in(handle, events != EVENT_NONE ? events : EPOLLIN);
     if (handle->lanes[0].waiting.first)
       epoll__run_lane(handle, 0, &done);

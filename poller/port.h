@@ -75,11 +75,11 @@ static inline bool port_common__has_posted(struct port_common *common) {
 
 static inline struct port_common *port_common__of(struct poller *poller) { return poller->system; }
 
-/* By the slot alone: who only has an id may not look into the handle before. */
-static inline struct mutex *port_common__lock_of(struct poller *poller, const struct handle *handle) {
-  return &port_common__of(poller)->locks[slab__index(&handle->slot) % PORT_LOCKS];
+/* By the slot's index: who only has an id may not look into the handle before. */
+static inline struct mutex *port_common__lock_at(struct poller *poller, uint32_t index) { return &port_common__of(poller)->locks[index % PORT_LOCKS]; }
+static inline struct mutex *port_common__lock(struct handle *handle) {
+  return port_common__lock_at(handle->poller, slab__index(&handle->slot));
 }
-static inline struct mutex *port_common__lock(struct handle *handle) { return port_common__lock_of(handle->poller, handle); }
 
 /* The lane of an operation: 0 what waits for something to come, 1 what waits for room. */
 static inline unsigned port__lane(const struct op *op) { return op->slot.kind == OP_WRITE || op->slot.kind == OP_CONNECT; }

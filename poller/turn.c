@@ -5,6 +5,7 @@ void turn__begin(struct turn *turn, struct poller *poller) {
   turn->ready.first = turn->ready.last = 0;
   turn->outer = turn__here();
   turn->local = 0;
+  turn->reading = 0;
   turn->share = 0;
   turn->drives = false;
   turn->seat = 0;

@@ -7,6 +7,7 @@
 #include "ready.h"
 #include "system.h"
 
+struct handle;
 struct local;
 struct poller;
 
@@ -21,6 +22,7 @@ struct turn {
   struct ready_list ready;
   struct turn *outer; /* a callback may drive another loop */
   struct local *local;      /* what its thread has for itself; null: nothing */
+  struct handle *reading;   /* in the callback of a reader that goes on: its handle (visit.h); else null */
   struct turn_share *share; /* null: the list is this thread's alone */
   bool drives;        /* its thread comes back to wait on the port, and nobody else does */
   uint32_t seat;      /* where the poller has several: whose port this thread looks at (runtime/seats.h) */

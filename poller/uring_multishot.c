@@ -76,14 +76,12 @@ static struct op *uring__reader(struct handle *handle, uintptr_t way) {
 }
 
 void uring__told(struct poller *poller, pier_handle id, uint32_t events) {
-  struct handle *handle = handle__find(poller, id);
-  if (!handle)
-    return;
   uintptr_t trustless = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI) ? MULTISHOT_TRUSTLESS : 0u;
-  struct mutex *lock = port_common__lock_of(poller, handle);
+  struct mutex *lock = port_common__lock_at(poller, id__slot(id));
   bool due = false;
   mutex__lock(lock);
-  struct op *op = handle__find(poller, id) ? uring__reader(handle, events != TOLD_NOTHING ? MULTISHOT_IN_SET : MULTISHOT_ARMED) : NULL;
+  struct handle *handle = handle__find(poller, id);
+  struct op *op = handle ? uring__reader(handle, events != TOLD_NOTHING ? MULTISHOT_IN_SET : MULTISHOT_ARMED) : NULL;
   if (op && (events != TOLD_NOTHING || trust__is_behind(handle))) {
     op->system[MULTISHOT_STATE] |= MULTISHOT_EDGE | trustless;
     due = uring__seize(op);

@@ -53,14 +53,17 @@ static void run__call_back(const struct op *op, const struct chunk *chunk, pier_
 }
 
 static uint32_t run__received(const struct poller *poller, struct op *op, struct chunk *chunk) {
+  struct turn *turn = turn__here();
   pier_result result;
   uint32_t ran = 1;
   run__begin_more(poller, op, &result);
+  turn->reading = op->handle;
   run__call_back(op, chunk, &result);
   for (; chunk->left && !handle__is_closing(op->handle); ran++) { /* who closes it wants no more */
     port__receive_next(op, chunk);
     run__call_back(op, chunk, &result);
   }
+  turn->reading = NULL;
   return ran;
 }
 

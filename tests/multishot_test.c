@@ -398,6 +398,57 @@ static void it_answers_from_inside_the_callback(void **state) {
   support__close(loop);
 }
 
+typedef struct visits {
+  pier_handle other;
+  int own, others, closing, closed;
+  size_t written;
+} visits;
+
+static void visit_and_close(chunks *self, const pier_result *result) {
+  visits *said = self->context;
+  said->own = pier_try_write(result->handle, "own", 3, &said->written);
+  said->others = pier_try_write(said->other, "others", 6, &said->written);
+  said->closing = pier_close(result->handle, NULL, NULL);
+  said->written = 99;
+  said->closed = pier_try_write(result->handle, "closed", 6, &said->written);
+}
+
+/* There the handle is not counted in once more: what is said must be what is said elsewhere. */
+static void calls_from_inside_the_callback_know_their_handle(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_handle ends[2], others[2];
+  visits said = {0};
+  chunks *reader = chunks__new(0);
+  support_outcome *own = support__outcome(), *elsewhere = support__outcome();
+  char bytes[2][8];
+  streams__pair(loop, STREAMS_TCP, ends);
+  streams__pair(loop, STREAMS_TCP, others);
+  said.other = others[0];
+  reader->then = visit_and_close;
+  reader->context = &said;
+  chunks__read(reader, ends[0], PIER_NO_DEADLINE);
+  chunks__write(loop, ends[1], 1, 0);
+  await_last(loop, reader, PIER_ECLOSED);
+  assert_status(said.own, PIER_OK);
+  assert_status(said.others, PIER_OK);
+  assert_status(said.closing, PIER_OK);
+  assert_status(said.closed, PIER_ECLOSED);
+  assert_int_equal(said.written, 0);
+  pier_read(ends[1], bytes[0], sizeof bytes[0], PIER_NO_DEADLINE, support__take, own);
+  pier_read(others[1], bytes[1], sizeof bytes[1], PIER_NO_DEADLINE, support__take, elsewhere);
+  await_status(loop, own, PIER_OK);
+  await_status(loop, elsewhere, PIER_OK);
+  assert_int_equal(own->got.bytes, 3);
+  assert_memory_equal(bytes[0], "own", 3);
+  assert_int_equal(elsewhere->got.bytes, 6);
+  assert_memory_equal(bytes[1], "others", 6);
+  assert_status(pier_try_write(ends[0], "late", 4, &said.written), PIER_ECLOSED);
+  support__close_handle(loop, ends[1]);
+  streams__close_pair(loop, others);
+  support__close(loop);
+}
+
 #define MULTISHOT_TEST(function) SUPPORT_TEST(function), SUPPORT_TEST_POOL(function)
 
 int main(int argc, char **argv) {
@@ -417,6 +468,7 @@ int main(int argc, char **argv) {
       SUPPORT_CASE(b40_many_are_read_side_by_side, "_on_one_thread", 1),
       SUPPORT_CASE(b40_many_are_read_side_by_side, "_on_two_threads", 2),
       MULTISHOT_TEST(it_answers_from_inside_the_callback),
+      MULTISHOT_TEST(calls_from_inside_the_callback_know_their_handle),
   };
   return support__main(argc, argv, "multishot", tests, sizeof tests / sizeof tests[0]);
 }
