@@ -54,6 +54,9 @@ bool doze__call(struct poller *poller) {
 }
 
 void doze__disturb(struct poller *poller) {
+  struct turn *turn = turn__here();
+  if (turn && turn->poller == poller && turn->drives)
+    return; /* the thread that sleeps there is this one */
   /* Exchanges, here and there: the later of the two sees what was before the earlier one. */
   if (atomic_fetch_add_explicit(&poller->doze.asleep, 0, memory_order_acq_rel))
     poller__wake(poller);

@@ -109,6 +109,8 @@ static void epoll__forget(struct handle *handle) {
     epoll__disassociate(handle);
     return;
   }
+  if (!handle->watch)
+    return; /* it never was on the port */
   struct mutex *lock = port_common__lock(handle);
   mutex__lock(lock);
   handle->watch = 0; /* an event that was dequeued before finds nothing to do */

@@ -10,7 +10,7 @@ struct handle *handle__acquire(struct poller *poller, pier_kind kind, uintptr_t 
   handle->slot.kind = (uint8_t)kind;
   handle->slot.flags = 0;
   handle->slot.detail = 0;
-  strand__init(&handle->strand);
+  strand__init(&handle->strand, kind == PIER_KIND_FILE && !poller->pooled);
   handle->closing.kind = READY_CLOSE;
   handle->poller = poller;
   handle->native = native;
@@ -126,7 +126,7 @@ static int handle__close(struct poller *poller, pier_handle id, pier_callback ca
   if (status != PIER_OK)
     return status;
   struct handle *handle = handle__of_slot(slot);
-  atomic_fetch_add_explicit(&poller->handles_ending, 1, memory_order_relaxed);
+  poller__count(poller, COUNTER_CLOSING, 1);
   handle->on_close = callback;
   handle->close_context = context;
   bool busy = (atomic_load_explicit(&slot->word, memory_order_acquire) & HANDLE_FLIGHTS) != HANDLE_FLIGHT;
@@ -161,7 +161,7 @@ void handle__end(struct handle *handle, pier_callback *callback, pier_result *re
   port__shut(handle);
   free(handle->detail);
   slab__release(&poller->handles, &handle->slot);
-  atomic_fetch_sub_explicit(&poller->handles_ending, 1, memory_order_release);
+  poller__count(poller, COUNTER_CLOSED, 1);
 }
 
 /* ---- What a handle says of itself ---- */

@@ -7,12 +7,15 @@
 
 #include "slab.h"
 
-/* Counts since the loop was opened; relaxed, for metrics only, but for the first two: they say whether operations are alive. */
+/* Counts since the loop was opened; relaxed, for metrics only, but for the first ones: they say whether operations, and handles
+   that close, are alive. */
 enum counter {
   COUNTER_ACQUIRED, /* operation slots taken */
   COUNTER_RELEASED, /* and given back */
   COUNTER_WORK_BEGUN, /* of those taken, for workers; nothing of these comes off a port */
   COUNTER_WORK_ENDED, /* and of those given back */
+  COUNTER_CLOSING, /* handles that began to close */
+  COUNTER_CLOSED,  /* and those whose end has run */
   COUNTER_TURNS,
   COUNTER_WAITS,
   COUNTER_PACKETS,

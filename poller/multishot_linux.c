@@ -28,21 +28,28 @@ struct batch {
   char buffers[BATCH_DATAGRAMS][BATCH_DATAGRAM_BYTES];
 };
 
-static struct batch *batch__of(const struct chunk *chunk) {
-  if (chunk->batch && !*chunk->batch)
-    *chunk->batch = malloc(sizeof(struct batch));
-  return chunk->batch ? *chunk->batch : NULL;
-}
-
-static ssize_t batch__receive(struct op *op, struct batch *batch, struct chunk *chunk) {
-  for (unsigned i = 0; i < BATCH_DATAGRAMS; i++) {
+static struct batch *batch__make(void) {
+  struct batch *batch = malloc(sizeof *batch);
+  for (unsigned i = 0; batch && i < BATCH_DATAGRAMS; i++) {
     batch->parts[i] = (struct iovec){batch->buffers[i], BATCH_DATAGRAM_BYTES};
     batch->headers[i].msg_hdr =
         (struct msghdr){.msg_iov = &batch->parts[i], .msg_iovlen = 1, .msg_name = &batch->from[i], .msg_namelen = sizeof batch->from[i]};
   }
+  return batch;
+}
+
+static struct batch *batch__of(const struct chunk *chunk) {
+  if (chunk->batch && !*chunk->batch)
+    *chunk->batch = batch__make();
+  return chunk->batch ? *chunk->batch : NULL;
+}
+
+static ssize_t batch__receive(struct op *op, struct batch *batch, struct chunk *chunk) {
   int received = recvmmsg((int)op->handle->native, batch->headers, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
   if (received <= 0)
     return -1;
+  for (int i = 0; i < received; i++) /* what else the call has written is read, or always the same */
+    batch->headers[i].msg_hdr.msg_namelen = sizeof batch->from[i];
   batch->next = 0;
   chunk->left = (unsigned)received;
   port__receive_next(op, chunk);

@@ -155,6 +155,11 @@ uint64_t poller__operations(const struct poller *poller) {
   return poller__sum(poller, COUNTER_ACQUIRED) - released;
 }
 
+uint64_t poller__closing(const struct poller *poller) {
+  uint64_t closed = poller__sum(poller, COUNTER_CLOSED);
+  return poller__sum(poller, COUNTER_CLOSING) - closed;
+}
+
 /* Work is counted low: what is begun meanwhile is not in it, and what ends meanwhile no more. */
 uint64_t poller__expected(const struct poller *poller) {
   uint64_t released = poller__sum(poller, COUNTER_RELEASED), begun = poller__sum(poller, COUNTER_WORK_BEGUN);

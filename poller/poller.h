@@ -27,7 +27,6 @@ struct poller {
   struct mutex associating;
   _Atomic uint32_t wake_posted;   /* at most one wake packet is on the port */
   _Atomic uint32_t answering;      /* threads of the system's that bring news of a registered handle */
-  _Atomic uint32_t handles_ending; /* closing handles whose end has not run */
   pier_packet_callback on_packet;
   void *packet_context;
   bool pooled; /* several threads: one in a turn is not the one that waits on the port */
@@ -139,7 +138,9 @@ static inline void poller__count(struct poller *poller, enum counter counter, ui
 uint64_t poller__sum(const struct poller *poller, enum counter counter);
 /* How many operations are alive; at least as many as there were all through the call. */
 uint64_t poller__operations(const struct poller *poller);
-/* Of them, those that are not work: what the port may still say something of. A hint. */
+/* How many closing handles there are whose end has not run; likewise. */
+uint64_t poller__closing(const struct poller *poller);
+/* Of the operations, those that are not work: what the port may still say something of. A hint. */
 uint64_t poller__expected(const struct poller *poller);
 
 /* Counts what one wait has brought. */

@@ -125,15 +125,26 @@ uint64_t port__look_interval_ns(const struct poller *poller) {
   return 0; /* a turn's look also hands over what was submitted */
 }
 
-/* Under the lanes' lock: who looks for an earlier handle of the slot's, of which the system has just said something, may be there still. */
-void port__init_handle(struct handle *handle) {
+static bool port__is_at_rest(const struct handle *handle) {
+  return !handle->lanes[0].current && !handle->lanes[0].waiting.first && !handle->lanes[1].current && !handle->lanes[1].waiting.first;
+}
+
+/* Under the lanes' lock, if there is anything to do: who looks for an earlier handle of the slot's, of which the system has just said something,
+   may be there still. The lanes are not touched: that one left them empty. */
+static void port__init_watch(struct handle *handle) {
   struct mutex *lock = port_common__lock(handle);
+  CHECK(port__is_at_rest(handle));
+  if (!handle->watch)
+    return;
   mutex__lock(lock);
-  handle->lanes[0] = handle->lanes[1] = (struct lane){0};
   handle->watch = 0;
+  mutex__unlock(lock);
+}
+
+void port__init_handle(struct handle *handle) {
+  port__init_watch(handle);
   handle->watched = (int32_t)handle->native;
   handle->together = handle->place = 0;
-  mutex__unlock(lock);
   atomic_store_explicit(&handle->hint, 0, memory_order_relaxed);
   atomic_store_explicit(&handle->write_hint, 0, memory_order_relaxed);
 }

@@ -39,17 +39,22 @@ struct sends {
   struct sockaddr_storage addresses[SEND_BATCH];
 };
 
+/* Many often go to one: its address is put into the system's form once. */
 static unsigned sends__fill(struct sends *sends, const pier_datagram *datagrams, size_t count) {
+  const pier_address *to = NULL;
+  struct sockaddr_storage *name = NULL;
+  socklen_t name_bytes = 0;
   unsigned filled = 0;
   for (; filled < SEND_BATCH && filled < count; filled++) {
     const pier_datagram *datagram = &datagrams[filled];
-    struct msghdr *header = &sends->headers[filled].msg_hdr;
-    sends->parts[filled] = (struct iovec){(void *)(uintptr_t)datagram->base, datagram->length};
-    *header = (struct msghdr){.msg_iov = &sends->parts[filled], .msg_iovlen = 1};
-    if (datagram->to) {
-      header->msg_name = &sends->addresses[filled];
-      header->msg_namelen = socket__sockaddr(datagram->to, &sends->addresses[filled]);
+    if (datagram->to != to) {
+      to = datagram->to;
+      name = to ? &sends->addresses[filled] : NULL;
+      name_bytes = to ? socket__sockaddr(to, name) : 0;
     }
+    sends->parts[filled] = (struct iovec){(void *)(uintptr_t)datagram->base, datagram->length};
+    sends->headers[filled].msg_hdr =
+        (struct msghdr){.msg_iov = &sends->parts[filled], .msg_iovlen = 1, .msg_name = name, .msg_namelen = name_bytes};
   }
   return filled;
 }

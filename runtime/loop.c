@@ -82,7 +82,7 @@ uint64_t pier_loop_alive(pier_loop *loop) {
     return 0;
   struct poller *poller = &loop->poller;
   return poller__operations(poller) +
-         posts__waiting(&poller->posts) + atomic_load_explicit(&poller->handles_ending, memory_order_acquire) +
+         posts__waiting(&poller->posts) + poller__closing(poller) +
          timers__running(&loop->timers) + atomic_load(&loop->holds) + loop__has_wake_out(loop);
 }
 
@@ -90,7 +90,7 @@ uint64_t pier_loop_alive(pier_loop *loop) {
 bool loop__is_alive(pier_loop *loop) {
   const struct poller *poller = &loop->poller;
   return poller__operations(poller) || timers__running(&loop->timers) || atomic_load(&loop->holds) || posts__waiting(&loop->poller.posts) ||
-         atomic_load_explicit(&loop->poller.handles_ending, memory_order_acquire) || loop__has_wake_out(loop);
+         poller__closing(poller) || loop__has_wake_out(loop);
 }
 
 /* A repeating timer is no reason to stay; an operation, a handle or a hold is. */
