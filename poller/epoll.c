@@ -109,8 +109,8 @@ static void epoll__forget(struct handle *handle) {
     epoll__disassociate(handle);
     return;
   }
-  if (!handle->watch)
-    return; /* it never was on the port */
+  if (handle->slot.kind == PIER_KIND_FILE)
+    return; /* no set takes it */
   struct mutex *lock = port_common__lock(handle);
   mutex__lock(lock);
   handle->watch = 0; /* an event that was dequeued before finds nothing to do */
