@@ -12,7 +12,7 @@ struct reader {
   const char *path;
   int descriptor; /* of one that is registered; -1 */
   struct uring_ring *ring;
-  unsigned started, wanted;
+  atomic_uint started, wanted;
   bool closes;
   atomic_uint done, failed;
   support_outcome *closed;
@@ -63,8 +63,12 @@ pier_handle readers__handle(const reader *self) {
 
 static void readers__took(const pier_result *result);
 
+/* The next one, if there is one left. On a loop with threads callbacks may come while the first ones are still being submitted. */
 static void readers__submit(struct slot_of_reader *slot) {
-  slot->block = slot->self->started++ * 7 % READERS_BLOCKS;
+  unsigned number = atomic_fetch_add(&slot->self->started, 1);
+  if (number >= atomic_load(&slot->self->wanted))
+    return;
+  slot->block = number * 7 % READERS_BLOCKS;
   if (!pier_read_at(slot->self->file, slot->bytes, READERS_BLOCK, (int64_t)slot->block * READERS_BLOCK, PIER_NO_DEADLINE, readers__took, slot))
     support__count(&slot->self->failed);
 }
@@ -78,8 +82,7 @@ static void readers__took(const pier_result *result) {
                                          : self->closes && result->status == PIER_ECLOSED;
   if (!right)
     support__count(&self->failed);
-  if (self->started < self->wanted)
-    readers__submit(slot);
+  readers__submit(slot);
   support__count(&self->done);
 }
 
@@ -94,8 +97,8 @@ static void readers__start(const pier_result *result) {
 }
 
 static void readers__run(reader *self, unsigned blocks) {
-  self->started = 0;
-  self->wanted = blocks;
+  atomic_store(&self->started, 0);
+  atomic_store(&self->wanted, blocks);
   atomic_store(&self->done, 0);
   assert_true(pier_post(self->loop, readers__start, self) != 0);
   support__until_count(self->loop, &self->done, blocks, "all blocks to be read");
