@@ -143,7 +143,8 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
     return iocp__shutdown(op, piece);
   case OP_IOCTL:
     return iocp__ioctl(op, piece);
-  case OP_OPEN: /* is work here */
+  case OP_OPEN: /* these two are work here */
+  case OP_LOAD:
   case OP_WORK:
   case OP_FOREIGN:
     break; /* never launched */

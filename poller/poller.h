@@ -55,6 +55,9 @@ static inline pier_handle handle__id(const struct handle *handle) {
   return id__make(ID_HANDLE, handle->poller->index, slab__index(&handle->slot), slot__generation(word));
 }
 
+/* Work, and a file that is loaded, have no handle that leads there. */
+static inline struct poller *op__poller(const struct op *op) { return op->handle ? op->handle->poller : op->as.work.poller; }
+
 static inline pier_operation op__id(const struct poller *poller, const struct op *op) {
   uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_relaxed);
   return id__make(ID_OPERATION, poller->index, slab__index(&op->slot), slot__generation(word));
