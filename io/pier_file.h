@@ -42,8 +42,8 @@ PIER_API pier_operation pier_file_open(pier_loop *loop, const char *path, unsign
  *
  *  The status is that of the first step that failed: #PIER_ENOENT, #PIER_EACCES, #PIER_EISDIR, #PIER_ENAMETOOLONG, #PIER_EILSEQ (not UTF-8),
  *  #PIER_EIO, #PIER_EINVAL (path null or empty, buffer null with a length, length beyond SIZE_MAX / 2), #PIER_ECANCELED, #PIER_ETIMEDOUT; what
- *  is in the buffer then is not said. 0 for want of a slot or a null loop. Meant for regular files: of a pipe or a device it is what comes
- *  until that ends, which a worker waits for. Any thread. (openat, read, close as one chain of io_uring, openat2(RESOLVE_CACHED) with
+ *  is in the buffer then is not said. 0 for want of a slot or a null loop. For regular files: it may be that a file is read twice, so what a
+ *  pipe or a device has brought in bits may be lost; and a worker that waits for one waits on. Any thread. (openat, read, close as one chain of io_uring, openat2(RESOLVE_CACHED) with
  *  preadv2(RWF_NOWAIT), or open with readv; CreateFileW, ReadFile.) */
 PIER_API pier_operation pier_file_load(pier_loop *loop, const char *path, void *buffer, size_t length, uint64_t deadline_ns,
                                        pier_callback callback, void *context);

@@ -369,7 +369,6 @@ int main(int argc, char **argv) {
       SUPPORT_TEST_POOL(one_after_the_other),
       SUPPORT_TEST(what_nobody_waits_for_ends_too),
       SUPPORT_TEST(a_loop_is_busy_with_it),
-      SUPPORT_TEST_POOL(a_loop_is_busy_with_it),
       SUPPORT_TEST(each_ends_when_it_is_cancelled),
       SUPPORT_TEST_POOL(each_ends_when_it_is_cancelled),
       SUPPORT_TEST(each_ends_when_it_is_late),
