@@ -54,6 +54,11 @@ int port__associate(struct handle *handle) {
 
 int port__disassociate(struct handle *handle) { return nt__replace_completion(iocp__native(handle), NULL, 0); }
 
+bool port__has_handleless(struct poller *poller) {
+  (void)poller;
+  return false;
+}
+
 /* ---- Operations ---- */
 
 void port__prepare(struct op *op) { *(volatile ULONG_PTR *)&iocp__overlapped(op)->Internal = IOCP_STATUS_PENDING; }

@@ -189,6 +189,8 @@ int port__associate(struct handle *handle);
 /* The same for one with a past: what its owner may have changed meanwhile is asked for. */
 int port__reassociate(struct handle *handle);
 int port__disassociate(struct handle *handle);
+/* Whether it has operations that have no handle. By the thread that drives the loop, which is the one that begins them. */
+bool port__has_handleless(struct poller *poller);
 /* Marks the kernel's structure as pending. */
 void port__prepare(struct op *op);
 /* Makes the system call, and counts it. PORT_DONE: it ended there, `piece` says how (unless OP_SETTLED says that it is taken in

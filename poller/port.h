@@ -21,6 +21,7 @@ struct port_backend {
   bool (*claim_load)(struct op *op);
   void (*disclaim_load)(struct op *op);
   bool (*begin_load)(struct op *op);
+  bool (*has_loads)(struct poller *poller); /* of a loop that is driven */
   bool (*cancel_all)(struct handle *handle);
   /* Whether what this thread submits for the handle goes to the system together with what else it submits; null: never. */
   bool (*gathers)(const struct handle *handle);

@@ -39,6 +39,8 @@ int port__disassociate(struct handle *handle) {
   return PIER_OK;
 }
 
+bool port__has_handleless(struct poller *poller) { return poller->backend->has_loads && poller->backend->has_loads(poller); }
+
 void port__prepare(struct op *op) { memset(op->system, 0, sizeof op->system); }
 
 static bool port__is_with_workers(const struct op *op) {

@@ -268,6 +268,7 @@ const struct port_backend uring_backend = {
     .claim_load = uring__claim_load,
     .disclaim_load = uring__disclaim_load,
     .begin_load = uring__begin_load,
+    .has_loads = uring__has_loads,
     .cancel_all = uring__cancel_all,
     .gathers = uring__is_home,
     .wait = uring__wait,

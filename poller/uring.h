@@ -35,6 +35,7 @@ struct uring_ring {
   int wake;                  /* an eventfd */
   uint64_t places;           /* under the lock: those that are free in the table of files (uring_files.c) */
   _Atomic uint64_t load_places; /* likewise, of those for files that are loaded (uring_load.c), which stand behind them */
+  uint64_t load_all;           /* and what that is when none is taken: 0 if there is no table */
   _Atomic uint32_t load_refusals; /* so many in a row of the kernel's: it cannot do it */
   bool load_again;             /* under the lock: a look is due at those whose end is asked for */
   _Atomic uint64_t loads[LOADS_PLACES]; /* who has such a place, or had it: operations' ids */
@@ -147,6 +148,7 @@ static inline void files__count(struct uring_ring *ring, struct handle *handle) 
 bool uring__claim_load(struct op *op);
 void uring__disclaim_load(struct op *op);
 bool uring__begin_load(struct op *op);
+bool uring__has_loads(struct poller *poller);
 void uring__cancel_load(struct op *op);
 /* Its last entry has completed; and another one: false if that is none of a load's. */
 void uring__load_closed(struct op *op, int32_t result);

@@ -65,6 +65,11 @@ bool uring__claim_load(struct op *op) {
   return true;
 }
 
+bool uring__has_loads(struct poller *poller) {
+  struct uring_ring *ring = &uring__of(poller)->rings[0];
+  return atomic_load_explicit(&ring->load_places, memory_order_acquire) != ring->load_all;
+}
+
 /* ---- Entries, under the lock ---- */
 
 static void load__push_open(struct uring_ring *ring, struct op *op, uint64_t id) {

@@ -261,6 +261,21 @@ static void what_nobody_waits_for_ends_too(void **state) {
   support__close(loop);
 }
 
+/* Nothing else can come off the port, and it is waited for there all the same, without an end. */
+static void a_loop_without_handles_waits_for_it(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  const char *path = support__temp_file(1000);
+  for (int round = 0; round < 20; round++) {
+    load *self = new_load(loop, path, 1000 + (size_t)round % 2);
+    assert_true(pier_post(loop, submit_in_callback, self) != 0);
+    assert_status(pier_loop_run(loop, PIER_RUN_DEFAULT, PIER_NO_TIMEOUT), PIER_OK);
+    assert_true(support__called(&self->outcome));
+    check_load(self, PIER_OK, 1000, round % 2);
+  }
+  support__close(loop);
+}
+
 static void a_loop_is_busy_with_it(void **state) {
   (void)state;
   pier_loop *loop = support__open();
@@ -368,6 +383,7 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(one_after_the_other),
       SUPPORT_TEST_POOL(one_after_the_other),
       SUPPORT_TEST(what_nobody_waits_for_ends_too),
+      SUPPORT_TEST(a_loop_without_handles_waits_for_it),
       SUPPORT_TEST(a_loop_is_busy_with_it),
       SUPPORT_TEST(each_ends_when_it_is_cancelled),
       SUPPORT_TEST_POOL(each_ends_when_it_is_cancelled),
