@@ -187,7 +187,7 @@ static void op__claim_here(struct op *op) {
 
 /* The same, and submitter and kernel leave together: the usual end of a call that waits for nothing costs one exchange. */
 static void op__leave_at_once(struct op *op) {
-  struct poller *poller = op__poller(op);
+  struct poller *poller = op->handle->poller;
   struct handle *handle = op->handle;
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
   uint64_t next;
@@ -225,7 +225,7 @@ static COLD void op__park(struct op *op) {
 
 /* The call ended at once: its callback comes with the next turn, or behind those that the port still has. */
 static void op__finished_at_once(struct op *op) {
-  struct poller *poller = op__poller(op);
+  struct poller *poller = op->handle->poller;
   poller__count(poller, COUNTER_IMMEDIATE, 1);
   if (op__would_overtake(op)) {
     op__mark(op, OP_SETTLED);

@@ -4,8 +4,8 @@
 #include "loop.h"
 #include "uring.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -21,6 +21,20 @@ static bool has_places(pier_loop *loop) { return is_uring(loop) && uring__of(loo
 static void expect_all_places(pier_loop *loop) {
   for (uint32_t i = 0; has_places(loop) && i < uring__of(loop__poller(loop))->count; i++)
     assert_true(atomic_load(&uring__of(loop__poller(loop))->rings[i].load_places) == UINT64_MAX);
+}
+
+/* Nobody has it open: what stands in a ring's table is no descriptor, but the system counts it. It may be a moment late. */
+static void expect_closed(const char *path) {
+  int own = open(path, O_RDWR | O_CLOEXEC), leased = -1;
+  assert_true(own >= 0);
+  for (int i = 0; i < 1000 && leased; i++) {
+    leased = fcntl(own, F_SETLEASE, F_WRLCK);
+    assert_true(!leased || errno == EAGAIN);
+    if (leased)
+      usleep(1000);
+  }
+  assert_int_equal(leased, 0);
+  close(own);
 }
 
 typedef struct batch {
@@ -81,12 +95,16 @@ typedef struct load {
   char *buffer;
   size_t length;
   uint64_t deadline_ns;
+  bool cancels; /* in the same breath */
   _Atomic pier_operation id;
 } load;
 
 static void load_now(const pier_result *result) {
   load *self = result->context;
-  atomic_store(&self->id, pier_file_load(self->loop, self->path, self->buffer, self->length, self->deadline_ns, support__take, self));
+  pier_operation id = pier_file_load(self->loop, self->path, self->buffer, self->length, self->deadline_ns, support__take, self);
+  atomic_store(&self->id, id);
+  if (self->cancels)
+    pier_cancel(id);
 }
 
 static load *start_load(pier_loop *loop, const char *path, char *buffer, size_t length, uint64_t deadline_ns) {
@@ -94,6 +112,45 @@ static load *start_load(pier_loop *loop, const char *path, char *buffer, size_t 
   *self = (load){.loop = loop, .path = path, .buffer = buffer, .length = length, .deadline_ns = deadline_ns};
   assert_true(pier_post(loop, load_now, self) != 0);
   return self;
+}
+
+/* Asked for together with the load itself, when the kernel is at no step yet that waits. */
+static void a_cancel_that_comes_between_two_steps_is_not_lost(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  if (!has_places(loop)) {
+    support__close(loop);
+    support__skip("there is no ring with places");
+  }
+  const char *path = support__temp_path();
+  char buffer[100];
+  assert_int_equal(mkfifo(path, 0600), 0);
+  int other = open(path, O_RDWR | O_CLOEXEC);
+  for (int round = 0; round < 50; round++) {
+    load *self = support__alloc(sizeof *self);
+    *self = (load){.loop = loop, .path = path, .buffer = buffer, .length = sizeof buffer, .deadline_ns = PIER_NO_DEADLINE, .cancels = true};
+    assert_true(pier_post(loop, load_now, self) != 0);
+    await_status(loop, &self->outcome, PIER_ECANCELED);
+  }
+  expect_all_places(loop);
+  close(other);
+  support__close(loop);
+}
+
+/* As long as the buffer, shorter, longer, and empty. */
+static void a_file_that_was_loaded_is_closed(void **state) {
+  (void)state;
+  const size_t sizes[] = {LENGTH, LENGTH - 1, LENGTH + 1, 0};
+  pier_loop *loop = support__open();
+  char *buffer = support__alloc(LENGTH);
+  for (int i = 0; i < 4; i++) {
+    const char *path = support__temp_file(sizes[i]);
+    load *self = start_load(loop, path, buffer, LENGTH, PIER_NO_DEADLINE);
+    await_status(loop, &self->outcome, PIER_OK);
+    expect_closed(path);
+  }
+  expect_all_places(loop);
+  support__close(loop);
 }
 
 /* A file that gives a page at a time is loaded to its end all the same. */
@@ -178,6 +235,10 @@ static void a_wait_in_the_ring_can_be_given_up(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(one_call_loads_several),
+      SUPPORT_TEST(a_cancel_that_comes_between_two_steps_is_not_lost),
+      SUPPORT_TEST_POOL(a_cancel_that_comes_between_two_steps_is_not_lost),
+      SUPPORT_TEST(a_file_that_was_loaded_is_closed),
+      SUPPORT_TEST_POOL(a_file_that_was_loaded_is_closed),
       SUPPORT_TEST(a_file_that_comes_in_bits_is_loaded_whole),
       SUPPORT_TEST_POOL(a_file_that_comes_in_bits_is_loaded_whole),
       SUPPORT_TEST(a_device_fills_the_buffer),
