@@ -98,9 +98,11 @@ WORKLOADS = (
                    Way("libuv with SQPOLL", "libuv", "sqpoll", only=("native",)))),
     Workload("file_write_seq", "alone", "file_write", "64 KiB writes, 4 at a time, and a flush at the end",
              {"depth": 4, "block": 65536}, **counted(4000, 400), needs_file="write", unit=" MiB/s", threads=True),
-    Workload("file_open_read_close", "alone", "file_open", "files of 4 KiB, 4 at a time",
-             {"depth": 4, "block": 4096, "files": 64}, **counted(40000, 4000), wine=counted(10000, 1500), needs_file="small", threads=True,
-             also=(Way("floor with descriptors", "floor", "descriptors", only=("uring",)),)),
+    *(Workload(name, "alone", program, what, {"depth": 4, "block": 4096, "files": 64}, **counted(40000, 4000), wine=counted(10000, 1500),
+               needs_file="small", threads=True)
+      for name, program, what in (
+          ("file_open_read_close", "file_open", "files of 4 KiB, 4 at a time, opened, read and closed"),
+          ("file_load", "file_load", "files of 4 KiB, 4 at a time, each in one operation"))),
     Workload("sync_read", "alone", "sync_read", "4 KiB random reads from a plain thread",
              {"block": 4096}, **counted(120000, 40000), needs_file="read",
              also=(Way("CreateEvent per call", "floor", "event", only=("windows",)),

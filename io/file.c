@@ -28,6 +28,16 @@ pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags,
   return file__start_open(loop, path, flags, deadline_ns, callback, context);
 }
 
+bool file__buffer_fits(const void *buffer, size_t length_bytes) { return length_bytes <= SIZE_MAX / 2 && (buffer || !length_bytes); }
+
+pier_operation pier_file_load(pier_loop *loop, const char *path, void *buffer, size_t length, uint64_t deadline_ns, pier_callback callback,
+                              void *context) {
+  const pier_buffer whole = {buffer, length};
+  if (!loop)
+    return 0;
+  return file__start_load(loop, path, &whole, deadline_ns, callback, context);
+}
+
 /* ---- Calls on an open file. It is held while they run: pier_close() waits for them. ---- */
 
 static int file__enter(pier_handle id, struct handle **handle) {

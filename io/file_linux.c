@@ -81,6 +81,22 @@ pier_operation file__start_open(pier_loop *loop, const char *path, unsigned flag
   return loop__launch(loop, op, deadline_ns);
 }
 
+pier_operation file__start_load(pier_loop *loop, const char *path, const pier_buffer *buffer, uint64_t deadline_ns, pier_callback callback,
+                                void *context) {
+  struct poller *poller = loop__poller(loop);
+  struct op *op = op__acquire(poller, OP_LOAD, callback, context);
+  if (!op)
+    return 0;
+  op->as.load = (struct op_load){.poller = poller, .path = path, .buffer = buffer->base, .length_bytes = buffer->length, .descriptor = -1};
+  op__bind(op, NULL);
+  int status = file__buffer_fits(buffer->base, buffer->length) ? text__check(path, PATH_MAX) : PIER_EINVAL;
+  if (status == PIER_OK)
+    return loop__launch(loop, op, deadline_ns);
+  pier_operation id = op__id(poller, op);
+  op__refuse_bound(op, status);
+  return id;
+}
+
 int file__size(const struct handle *handle, uint64_t *size_bytes) {
   struct stat about;
   if (fstat((int)handle->native, &about))

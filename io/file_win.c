@@ -71,6 +71,52 @@ pier_operation file__start_open(pier_loop *loop, const char *path, unsigned flag
   return work__start(loop, &plan, deadline_ns, callback, context);
 }
 
+/* Until the buffer is full or there is no more. A pipe says that it was broken off for the end. */
+static int file__read_all(struct op *op, HANDLE native) {
+  char *buffer = (char *)op->as.work.argument[1];
+  size_t length_bytes = op->as.work.argument[2];
+  while (op->bytes < length_bytes) {
+    size_t rest_bytes = length_bytes - op->bytes;
+    DWORD got_bytes = 0;
+    int status = op__asked_to_end(op);
+    if (status != PIER_OK)
+      return status;
+    bool got = ReadFile(native, buffer + op->bytes, rest_bytes < OP_PIECE_BYTES_MAX ? (DWORD)rest_bytes : OP_PIECE_BYTES_MAX, &got_bytes, NULL);
+    DWORD error = got ? ERROR_SUCCESS : GetLastError();
+    op->bytes += got_bytes;
+    if (error == ERROR_HANDLE_EOF || error == ERROR_BROKEN_PIPE || (got && !got_bytes)) {
+      op__mark(op, OP_END);
+      return PIER_OK;
+    }
+    if (error != ERROR_SUCCESS && error != ERROR_MORE_DATA)
+      return pier_error_from_system(error);
+  }
+  return PIER_OK;
+}
+
+/* Not for overlapped I/O: the worker has nothing else to do. */
+static int file__load_work(struct op *op) {
+  wchar_t path[TEXT_PATH_UNITS_MAX];
+  if (!file__buffer_fits((const void *)op->as.work.argument[1], op->as.work.argument[2]))
+    return PIER_EINVAL;
+  int status = text__path((const char *)op->as.work.argument[0], path, TEXT_PATH_UNITS_MAX);
+  if (status != PIER_OK)
+    return status;
+  HANDLE native = CreateFileW(path, FILE_GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
+                              FILE_ATTRIBUTE_NORMAL | FILE_FLAG_SEQUENTIAL_SCAN, NULL);
+  if (native == INVALID_HANDLE_VALUE)
+    return file__why(path, GetLastError());
+  status = file__read_all(op, native);
+  CloseHandle(native);
+  return status;
+}
+
+pier_operation file__start_load(pier_loop *loop, const char *path, const pier_buffer *buffer, uint64_t deadline_ns, pier_callback callback,
+                                void *context) {
+  struct work_plan plan = {.run = file__load_work, .yields = true, .argument = {(uintptr_t)path, (uintptr_t)buffer->base, buffer->length}};
+  return work__start(loop, &plan, deadline_ns, callback, context);
+}
+
 int file__size(const struct handle *handle, uint64_t *size_bytes) {
   LARGE_INTEGER size;
   if (!GetFileSizeEx(iocp__native(handle), &size))

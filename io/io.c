@@ -126,6 +126,7 @@ int io__admit(struct op *op) {
   case OP_CONNECT:
   case OP_PIPE_ACCEPT:
   case OP_OPEN:
+  case OP_LOAD:
   case OP_FOREIGN:
     break; /* not on a registered handle */
   }

@@ -17,7 +17,7 @@ void doze__close(struct doze *doze) {
 /* A wake that is on the port already would not be called here. */
 static bool doze__may(struct poller *poller) {
   return !atomic_load_explicit(&poller->doze.never, memory_order_seq_cst) && !atomic_load_explicit(&poller->handles.slots_used, memory_order_seq_cst) &&
-         !atomic_load_explicit(&poller->wake_posted, memory_order_seq_cst);
+         !atomic_load_explicit(&poller->wake_posted, memory_order_seq_cst) && !port__has_handleless(poller);
 }
 
 /* Said first and looked at then; who makes a handle or wakes does both the other way round, so one of both sees the other. */

@@ -2,6 +2,8 @@
    its port. What is left, posts, timers, work, an order to stop, comes from threads, and they can call it without the port: a lock
    and a condition are a fraction of what a packet costs and its taking, or an eventfd.
 
+   An operation without a handle that the port has (a file that is loaded) is begun by the thread that waits, or would wait here.
+
    So it is about loops that are mailboxes, or wait for their workers. A handle that comes, from whichever thread, ends it, and so does
    whoever asks for the port. */
 #ifndef PIER_DOZE_H

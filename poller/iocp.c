@@ -54,6 +54,11 @@ int port__associate(struct handle *handle) {
 
 int port__disassociate(struct handle *handle) { return nt__replace_completion(iocp__native(handle), NULL, 0); }
 
+bool port__has_handleless(struct poller *poller) {
+  (void)poller;
+  return false;
+}
+
 /* ---- Operations ---- */
 
 void port__prepare(struct op *op) { *(volatile ULONG_PTR *)&iocp__overlapped(op)->Internal = IOCP_STATUS_PENDING; }
@@ -143,7 +148,8 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
     return iocp__shutdown(op, piece);
   case OP_IOCTL:
     return iocp__ioctl(op, piece);
-  case OP_OPEN: /* is work here */
+  case OP_OPEN: /* these two are work here */
+  case OP_LOAD:
   case OP_WORK:
   case OP_FOREIGN:
     break; /* never launched */

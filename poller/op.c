@@ -8,8 +8,6 @@ void (*_Atomic pier_hook_dozing)(struct poller *poller);
 bool (*_Atomic pier_hook_noting)(struct handle *handle);
 #endif
 
-static struct poller *op__poller(const struct op *op) { return op->handle ? op->handle->poller : op->as.work.poller; }
-
 struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context) {
   struct local *local = poller__local(poller);
   struct slot *slot = local ? local__take(local, &poller->operations) : slab__take_one(&poller->operations);
@@ -249,6 +247,8 @@ static bool op__needs_port(struct op *op) {
   struct handle *handle = op->handle;
   if (op->slot.kind == OP_WORK)
     return false;
+  if (op->slot.kind == OP_LOAD) /* the port knows who is to have it */
+    return true;
   pier_state state = handle__standing(handle);
   if (state == PIER_STATE_FRESH)
     handle__associate(handle);
@@ -268,8 +268,19 @@ static enum port_start op__start(struct op *op, bool on_port, struct piece *piec
   return PORT_PENDING;
 }
 
+static bool op__end_load_at_once(struct op *op) {
+  struct poller *poller = op__poller(op);
+  if (!port__at_once(op))
+    return false;
+  poller__count(poller, COUNTER_IMMEDIATE, 1);
+  poller__deliver(poller, NULL, &op->ready);
+  return true;
+}
+
 bool op__end_at_once(struct op *op) {
   struct handle *handle = op->handle;
+  if (op->slot.kind == OP_LOAD)
+    return op__end_load_at_once(op);
   if (!handle || handle->slot.kind != PIER_KIND_FILE || op__is_gated(op))
     return false;
   op__needs_port(op); /* it stands where it would after any other operation */

@@ -25,6 +25,7 @@ enum op_code {
   OP_CONNECT,
   OP_PIPE_ACCEPT,
   OP_OPEN,
+  OP_LOAD,
   OP_SHUTDOWN,
   OP_IOCTL,
   OP_WORK,
@@ -118,6 +119,20 @@ struct op_work {
   uintptr_t argument[4];
 };
 
+/* A file that is loaded as a whole, where that is not plain work. No handle is ever made for it. */
+struct op_load {
+  struct poller *poller; /* first, where a piece of work has it too */
+  const char *path;
+  char *buffer;
+  size_t length_bytes;
+  int32_t descriptor;   /* -1: it is not open, or stands in a ring's table */
+  int32_t last;         /* what the ring's last read of it brought */
+  uint32_t seat;        /* whose ring has it, or had */
+  uint8_t place;        /* and where in the table, + 1; 0: no ring has ever had it */
+  uint8_t step;         /* enum load_step, under the ring's lock */
+  _Atomic uint8_t left; /* so many completions are to come before its end */
+};
+
 struct op_foreign {
   pier_packet packet;
 };
@@ -139,12 +154,14 @@ struct op {
     struct op_open open;
     struct op_ioctl ioctl;
     struct op_work work;
+    struct op_load load;
     struct op_foreign foreign;
     pier_handle refused; /* the id that the refused operation named */
   } as;
 };
 
 _Static_assert(sizeof(struct op) <= 192, "an operation's slot is at most 192 bytes");
+_Static_assert(offsetof(struct op_work, poller) == offsetof(struct op_load, poller), "what has no handle leads to its poller in one way");
 
 static inline bool op__is(const struct op *op, unsigned flags) { return (op->slot.detail & flags) != 0; }
 static inline void op__mark(struct op *op, unsigned flags) { op->slot.detail = (uint16_t)(op->slot.detail | flags); }

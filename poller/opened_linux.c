@@ -1,4 +1,5 @@
 /* Handles for what Pier itself has opened: accepted, connected, paired. */
+#include "load.h"
 #include "opening.h"
 #include "port.h"
 #include "socket.h"
@@ -84,6 +85,9 @@ void port__abandon(struct op *op) {
     break;
   case OP_PIPE_ACCEPT:
     pipe__abandon(op);
+    break;
+  case OP_LOAD:
+    load__abandon(op);
     break;
   default:
     break; /* opens nothing */

@@ -7,7 +7,12 @@
 /* In the submitting thread, if it is certain not to wait there: everything on the way to the file is in the system's cache, and nothing
    is created or cut. False: nothing was done. */
 bool opening__at_once(struct op *op, struct piece *piece);
-/* The same to the end, on a worker. */
+/* The attempt itself: a descriptor that does not block (O_NONBLOCK), or -1 and errno; and whether whoever can wait would be told the same. */
+int opening__try(struct poller *poller, const char *path, int flags);
+bool opening__is_final(int code);
+/* The same to the end, on a worker; -1 and errno. */
+int opening__wait(struct poller *poller, const char *path, int flags);
+/* Likewise. */
 void opening__block(struct op *op, struct piece *piece);
 /* What such a call has brought, whoever made it: a descriptor, or a negated errno. */
 void opening__took(struct op *op, int64_t result, struct piece *piece);

@@ -26,19 +26,19 @@ pier_handle opening__finish(struct op *op) {
 
 /* Whether a worker's call would say the same. It may be that a sandbox forbids this one, that the system is too old for it (before Linux
    5.12), or that the file has to be asked for. */
-static bool opening__is_final(int code) {
+bool opening__is_final(int code) {
   return code != EAGAIN && code != EINTR && code != ENOSYS && code != EPERM && code != EINVAL && code != E2BIG;
 }
 
-static int opening__try(const struct op *op) {
+int opening__try(struct poller *poller, const char *path, int flags) {
   static _Atomic bool unknown; /* before Linux 5.6 */
   /* Not to wait for a fifo's other end, or for a device. */
-  struct open_how how = {.flags = (uint64_t)(unsigned)(op->as.open.flags | O_NONBLOCK), .resolve = RESOLVE_CACHED};
+  struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_NONBLOCK), .resolve = RESOLVE_CACHED};
   errno = ENOSYS;
   if (atomic_load_explicit(&unknown, memory_order_relaxed))
     return -1;
-  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
-  int descriptor = (int)syscall(SYS_openat2, AT_FDCWD, op->as.open.path, &how, sizeof how);
+  poller__count(poller, COUNTER_SYSTEM_CALLS, 1);
+  int descriptor = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
   if (descriptor < 0 && errno == ENOSYS)
     atomic_store_explicit(&unknown, true, memory_order_relaxed);
   return descriptor;
@@ -51,7 +51,7 @@ bool opening__at_once(struct op *op, struct piece *piece) {
     return false; /* openings go to a ring together, but not if another thread would have to be woken for that */
   if (flags & (O_CREAT | O_TRUNC))
     return false;
-  int descriptor = opening__try(op);
+  int descriptor = opening__try(op->handle->poller, op->as.open.path, flags);
   if (descriptor < 0 && !opening__is_final(errno))
     return false;
   if (descriptor >= 0)
@@ -60,11 +60,16 @@ bool opening__at_once(struct op *op, struct piece *piece) {
   return true;
 }
 
-void opening__block(struct op *op, struct piece *piece) {
+int opening__wait(struct poller *poller, const char *path, int flags) {
   int descriptor;
-  poller__count(op->handle->poller, COUNTER_SYSTEM_CALLS, 1);
+  poller__count(poller, COUNTER_SYSTEM_CALLS, 1);
   do
-    descriptor = open(op->as.open.path, op->as.open.flags, OPENING_MODE);
+    descriptor = open(path, flags, OPENING_MODE);
   while (descriptor < 0 && errno == EINTR);
+  return descriptor;
+}
+
+void opening__block(struct op *op, struct piece *piece) {
+  int descriptor = opening__wait(op->handle->poller, op->as.open.path, op->as.open.flags);
   opening__took(op, descriptor < 0 ? -errno : descriptor, piece);
 }

@@ -54,6 +54,9 @@ static inline pier_handle handle__id(const struct handle *handle) {
   return id__make(ID_HANDLE, handle->poller->index, slab__index(&handle->slot), slot__generation(word));
 }
 
+/* Work, and a file that is loaded, have no handle that leads there. */
+static inline struct poller *op__poller(const struct op *op) { return op->handle ? op->handle->poller : op->as.work.poller; }
+
 static inline pier_operation op__id(const struct poller *poller, const struct op *op) {
   uint64_t word = atomic_load_explicit(&((struct op *)op)->slot.word, memory_order_relaxed);
   return id__make(ID_OPERATION, poller->index, slab__index(&op->slot), slot__generation(word));
@@ -187,6 +190,8 @@ int port__associate(struct handle *handle);
 /* The same for one with a past: what its owner may have changed meanwhile is asked for. */
 int port__reassociate(struct handle *handle);
 int port__disassociate(struct handle *handle);
+/* Whether it has operations that have no handle. By the thread that drives the loop, which is the one that begins them. */
+bool port__has_handleless(struct poller *poller);
 /* Marks the kernel's structure as pending. */
 void port__prepare(struct op *op);
 /* Makes the system call, and counts it. PORT_DONE: it ended there, `piece` says how (unless OP_SETTLED says that it is taken in

@@ -16,6 +16,12 @@ struct port_backend {
   void (*disassociate)(struct handle *handle);
   enum port_start (*submit)(struct op *op, struct piece *piece);
   void (*cancel)(struct op *op);
+  /* Of a file that is loaded, where one call of the system's can do that: takes what it needs, before anybody knows of the operation; false:
+     it is to be loaded in another way. And gives that back, instead of beginning it; begins it; false: likewise. Null: there is no such call. */
+  bool (*claim_load)(struct op *op);
+  void (*disclaim_load)(struct op *op);
+  bool (*begin_load)(struct op *op);
+  bool (*has_loads)(struct poller *poller); /* of a loop that is driven */
   bool (*cancel_all)(struct handle *handle);
   /* Whether what this thread submits for the handle goes to the system together with what else it submits; null: never. */
   bool (*gathers)(const struct handle *handle);

@@ -1,5 +1,6 @@
 /* The seam on Linux: what both backends answer alike, and the way to the one that the loop has. */
 #include "at_once.h"
+#include "load.h"
 #include "opening.h"
 #include "port.h"
 #include "transfer.h"
@@ -38,6 +39,8 @@ int port__disassociate(struct handle *handle) {
   return PIER_OK;
 }
 
+bool port__has_handleless(struct poller *poller) { return poller->backend->has_loads && poller->backend->has_loads(poller); }
+
 void port__prepare(struct op *op) { memset(op->system, 0, sizeof op->system); }
 
 static bool port__is_with_workers(const struct op *op) {
@@ -54,7 +57,7 @@ static void port__note_ioctl(struct handle *handle) {
 }
 
 enum port_start port__submit(struct op *op, struct piece *piece) {
-  struct poller *poller = op->handle->poller;
+  struct poller *poller = op__poller(op);
   switch ((enum op_code)op->slot.kind) {
   case OP_SHUTDOWN:
     transfer__try(op, piece);
@@ -70,6 +73,9 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
     if (piece->code)
       return PORT_DONE;
     break;
+  case OP_LOAD:
+    load__submit(op);
+    return PORT_PENDING;
   case OP_READ:
   case OP_WRITE:
   case OP_ACCEPT:
@@ -85,6 +91,8 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
 bool port__at_once(struct op *op) {
   struct piece piece;
   bool made;
+  if (op->slot.kind == OP_LOAD)
+    return load__at_once(op);
   do
     made = op->slot.kind == OP_OPEN ? opening__at_once(op, &piece) : at_once__move(op, &piece);
   while (made && op__progress(op, &piece));
@@ -94,6 +102,8 @@ bool port__at_once(struct op *op) {
 void port__block(struct op *op, struct piece *piece) {
   if (op->slot.kind == OP_OPEN)
     opening__block(op, piece);
+  else if (op->slot.kind == OP_LOAD)
+    load__block(op, piece);
   else
     transfer__block(op, piece);
 }
@@ -105,8 +115,8 @@ void port__interrupt(struct op *op, struct thread *thread) {
 }
 
 void port__cancel(struct op *op) {
-  struct poller *poller = op->handle->poller;
-  if (port__is_with_workers(op))
+  struct poller *poller = op__poller(op);
+  if (op->slot.kind == OP_LOAD ? !op->as.load.place : port__is_with_workers(op))
     poller->cancel_work(poller, op);
   else
     poller->backend->cancel(op);

@@ -42,9 +42,9 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
   result->end = op__is(op, OP_END);
   if (op->handle && op->slot.kind != OP_CONNECT && op->slot.kind != OP_OPEN) /* nobody has seen that one's handle yet */
     result->handle = handle__id(op->handle);
-  else if (!op->handle && refused && op->slot.kind != OP_WORK)
+  else if (!op->handle && refused && op->slot.kind != OP_WORK && op->slot.kind != OP_LOAD)
     result->handle = op->as.refused;
-  if (refused && !op->handle)
+  if (refused && !op->handle && op->slot.kind != OP_LOAD)
     return; /* it never had anything */
   switch ((enum op_code)op->slot.kind) {
   case OP_READ:
@@ -63,6 +63,9 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
       result->status = port__opened(op, &result->opened);
     else
       port__abandon(op);
+    break;
+  case OP_LOAD:
+    port__abandon(op);
     break;
   case OP_WORK:
     if (!refused)

@@ -206,6 +206,7 @@ enum transfer transfer__try(struct op *op, struct piece *piece) {
     *piece = (struct piece){shutdown(transfer__descriptor(op), SHUT_WR) ? (uint32_t)errno : 0, 0};
     return TRANSFER_DONE;
   case OP_OPEN:
+  case OP_LOAD:
   case OP_IOCTL:
   case OP_WORK:
   case OP_FOREIGN:

@@ -191,8 +191,10 @@ static bool uring__own(struct poller *poller, const struct uring_completion *com
     trust__tick(poller);
   else if (completion->id >= URING_WATCH && completion->id < URING_WATCH + uring__of(poller)->count)
     uring__watched(poller, completion);
-  else
-    return completion->id == URING_CANCEL; /* it came too late: the operation has its own completion */
+  else if (completion->id == URING_AGAIN)
+    uring__load_again(poller);
+  else if (completion->id != URING_CANCEL) /* one of those came too late: the operation has its own completion */
+    return uring__load_told(poller, completion->id, completion->result);
   return true;
 }
 
@@ -263,6 +265,10 @@ const struct port_backend uring_backend = {
     .disassociate = files__leave,
     .submit = uring__submit,
     .cancel = uring__cancel,
+    .claim_load = uring__claim_load,
+    .disclaim_load = uring__disclaim_load,
+    .begin_load = uring__begin_load,
+    .has_loads = uring__has_loads,
     .cancel_all = uring__cancel_all,
     .gathers = uring__is_home,
     .wait = uring__wait,

@@ -6,6 +6,8 @@
 #include <liburing.h>
 
 #define URING_ENTRIES 256u
+/* For files that are loaded: so many in a ring at a time. */
+#define LOADS_PLACES 64u
 #define URING_COMPLETIONS 4096u
 
 /* What a completion names that no operation stands behind; an operation's id has its kind in it. */
@@ -13,6 +15,7 @@
 #define URING_CANCEL ((uint64_t)2)
 #define URING_SET ((uint64_t)3)     /* uring_set.c */
 #define URING_TICK ((uint64_t)4)    /* trust.h */
+#define URING_AGAIN ((uint64_t)5)    /* uring_load.c */
 #define URING_WATCH ((uint64_t)0x100) /* and the seat that is watched */
 
 /* One ring, tended by one thread at a time: by who drives the loop, or by the poller thread whose seat it is, or who stands in for
@@ -31,6 +34,11 @@ struct uring_ring {
   struct mutex lock;         /* both queues */
   int wake;                  /* an eventfd */
   uint64_t places;           /* under the lock: those that are free in the table of files (uring_files.c) */
+  _Atomic uint64_t load_places; /* likewise, of those for files that are loaded (uring_load.c), which stand behind them */
+  uint64_t load_all;           /* and what that is when none is taken: 0 if there is no table */
+  _Atomic uint32_t load_refusals; /* so many in a row of the kernel's: it cannot do it */
+  bool load_again;             /* under the lock: a look is due at those whose end is asked for */
+  _Atomic uint64_t loads[LOADS_PLACES]; /* who has such a place, or had it: operations' ids */
   _Atomic uint32_t watched_by; /* the seat whose ring polls this one's set, + 1 */
   struct inbox inbox;        /* with seats: whether the thread sleeps; nothing lies in it */
   struct mutex handing;
@@ -76,6 +84,10 @@ static inline uint32_t uring__seat(const struct handle *handle) {
 }
 static inline struct uring_ring *uring__home(const struct handle *handle) { return &uring__of(handle->poller)->rings[uring__seat(handle)]; }
 
+/* The same of an operation. */
+static inline uint32_t uring__seat_of(const struct op *op) { return op->slot.kind == OP_LOAD ? op->as.load.seat : uring__seat(op->handle); }
+static inline struct uring_ring *uring__ring_of(const struct op *op) { return &uring__of(op__poller(op))->rings[uring__seat_of(op)]; }
+
 /* The ring that this thread tends, which is in a turn of the poller's. */
 static inline struct uring_ring *uring__here(struct poller *poller) { return &uring__of(poller)->rings[turn__here()->seat]; }
 
@@ -85,6 +97,14 @@ static inline bool uring__is_home(const struct handle *handle) {
 }
 
 /* uring_queue.c: what goes to the kernel. */
+
+/* Room for so many entries that the kernel takes them together; false: it takes nothing. Then each of them. And when they are filled in. Under
+   the lock. */
+bool uring__make_room(struct poller *poller, struct uring_ring *ring, unsigned count);
+struct io_uring_sqe *uring__next_entry(struct uring_ring *ring);
+void uring__pushed(struct poller *poller, struct uring_ring *ring);
+/* Of an entry that ends others. */
+void uring__mark_cancel(struct io_uring_sqe *entry);
 
 /* Puts an operation in line. 0; ECANCELED if its end is wanted; EAGAIN if the ring takes nothing. */
 uint32_t uring__push(struct op *op);
@@ -121,6 +141,20 @@ static inline void files__count(struct uring_ring *ring, struct handle *handle) 
       ++handle->together == FILES_PATIENCE)
     files__enter(ring, handle);
 }
+
+/* uring_load.c: files that are opened, read and closed by one chain of entries. */
+
+/* See port_backend's. */
+bool uring__claim_load(struct op *op);
+void uring__disclaim_load(struct op *op);
+bool uring__begin_load(struct op *op);
+bool uring__has_loads(struct poller *poller);
+void uring__cancel_load(struct op *op);
+/* Its last entry has completed; and another one: false if that is none of a load's. */
+void uring__load_closed(struct op *op, int32_t result);
+bool uring__load_told(struct poller *poller, uint64_t id, int32_t result);
+/* Those whose end is asked for are looked at again. */
+void uring__load_again(struct poller *poller);
 
 /* uring_hand.c: what other threads have for a ring. */
 void uring__hand_launch(struct op *op);

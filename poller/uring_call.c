@@ -95,6 +95,7 @@ void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *heade
   case OP_OPEN:
     io_uring_prep_openat(entry, AT_FDCWD, op->as.open.path, op->as.open.flags, OPENING_MODE);
     return;
+  case OP_LOAD:
   case OP_SHUTDOWN:
   case OP_IOCTL:
   case OP_WORK:

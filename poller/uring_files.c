@@ -7,8 +7,10 @@
 #define FILES_ARE_LET_GO (1u << 16)
 
 void files__open(struct uring_ring *ring) {
-  bool made = (ring->ring.features & FILES_ARE_LET_GO) && io_uring_register_files_sparse(&ring->ring, FILES_PLACES) == 0;
+  bool made = (ring->ring.features & FILES_ARE_LET_GO) && io_uring_register_files_sparse(&ring->ring, FILES_PLACES + LOADS_PLACES) == 0;
   ring->places = made ? UINT64_MAX : 0;
+  ring->load_all = ring->places;
+  atomic_store_explicit(&ring->load_places, ring->load_all, memory_order_relaxed);
 }
 
 /* Not one that its owner may close himself, who would not know of this. */

@@ -25,8 +25,8 @@ void uring__hand_settled(struct op *op) { uring__hand(op, &uring__home(op->handl
 
 /* It is held until the cancel is in line. */
 void uring__hand_cancel(struct op *op) {
-  struct poller *poller = op->handle->poller;
-  struct uring_ring *ring = uring__home(op->handle);
+  struct poller *poller = op__poller(op);
+  struct uring_ring *ring = uring__ring_of(op);
   mutex__lock(&ring->handing);
   bool first = !op->system[URING_HANDED];
   if (first) {
@@ -58,7 +58,10 @@ void uring__take_over(struct poller *poller) {
   while (cancels) {
     struct op *op = cancels;
     cancels = (struct op *)op->system[URING_LINK];
-    uring__push_cancel(op);
+    if (op->slot.kind == OP_LOAD)
+      uring__cancel_load(op);
+    else
+      uring__push_cancel(op);
     op__let_go(op);
   }
 }

@@ -116,6 +116,10 @@ enum port_start uring__submit(struct op *op, struct piece *piece) {
 }
 
 void uring__cancel(struct op *op) {
+  if (op->slot.kind == OP_LOAD) {
+    uring__cancel_load(op);
+    return;
+  }
   if (uring__has_lanes(op)) {
     struct mutex *lock = port_common__lock(op->handle);
     mutex__lock(lock);
@@ -187,6 +191,10 @@ bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32
     return false;
   if (op__is_multishot(op)) {
     uring__polled(op, result, flags);
+    return true;
+  }
+  if (op->slot.kind == OP_LOAD) {
+    uring__load_closed(op, result);
     return true;
   }
   if (op->slot.kind == OP_READ && uring__has_lanes(op) && op->system[URING_PHASE] == URING_CALL)

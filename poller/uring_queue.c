@@ -21,8 +21,8 @@ static unsigned uring__publish(struct uring_ring *ring) {
   return queue->sqe_tail - uring__look_up_taken(ring);
 }
 
-static bool uring__is_full(struct io_uring *ring) {
-  return ring->sq.sqe_tail - io_uring_smp_load_acquire(ring->sq.khead) >= URING_ENTRIES;
+static inline bool uring__has_room(const struct uring_ring *ring, unsigned count) {
+  return ring->ring.sq.sqe_tail - io_uring_smp_load_acquire(ring->ring.sq.khead) <= URING_ENTRIES - count;
 }
 
 static int uring__call(struct poller *poller, struct uring_ring *ring, unsigned count, unsigned wait, unsigned flags,
@@ -33,9 +33,9 @@ static int uring__call(struct poller *poller, struct uring_ring *ring, unsigned 
   return result;
 }
 
-/* Has the kernel take what is in line; false if it takes nothing. Under the lock. */
-static bool uring__make_room(struct poller *poller, struct uring_ring *ring) {
-  for (int i = 0; uring__is_full(&ring->ring); i++) {
+/* Has the kernel take what is in line; false if it takes nothing. */
+bool uring__make_room(struct poller *poller, struct uring_ring *ring, unsigned count) {
+  for (int i = 0; !uring__has_room(ring, count); i++) {
     if (i == URING_TRIES)
       return false;
     if (uring__call(poller, ring, uring__publish(ring), 0, 0, NULL) < 0)
@@ -46,11 +46,17 @@ static bool uring__make_room(struct poller *poller, struct uring_ring *ring) {
 
 /* A free entry, cleared of its past by the prep functions; null if the kernel takes none. Under the lock. */
 static inline struct io_uring_sqe *uring__entry(struct poller *poller, struct uring_ring *ring, unsigned *index) {
-  if (uring__is_full(&ring->ring) && !uring__make_room(poller, ring))
+  if (!uring__has_room(ring, 1) && !uring__make_room(poller, ring, 1))
     return NULL;
   *index = ring->ring.sq.sqe_tail++ & (URING_ENTRIES - 1);
   atomic_store_explicit(&ring->tail, ring->ring.sq.sqe_tail, memory_order_relaxed);
   return &ring->ring.sq.sqes[*index];
+}
+
+struct io_uring_sqe *uring__next_entry(struct uring_ring *ring) {
+  unsigned index = ring->ring.sq.sqe_tail++ & (URING_ENTRIES - 1);
+  atomic_store_explicit(&ring->tail, ring->ring.sq.sqe_tail, memory_order_relaxed);
+  return &ring->ring.sq.sqes[index];
 }
 
 /* Under the lock, so that nobody comes upon a queue that the kernel is just emptying and takes it for full. */
@@ -62,7 +68,7 @@ static void uring__hand_in(struct poller *poller, struct uring_ring *ring) {
 
 /* What is in line goes to the kernel when the callbacks that are due have run. Not if the one that runs takes long: it may itself wait
    for what it has just submitted. */
-static void uring__pushed(struct poller *poller, struct uring_ring *ring) {
+void uring__pushed(struct poller *poller, struct uring_ring *ring) {
   if (atomic_load_explicit(&ring->hurried, memory_order_relaxed))
     uring__hand_in(poller, ring);
 }
@@ -91,7 +97,7 @@ uint32_t uring__push(struct op *op) {
   return code;
 }
 
-static void uring__mark_cancel(struct io_uring_sqe *entry) {
+void uring__mark_cancel(struct io_uring_sqe *entry) {
   entry->user_data = URING_CANCEL;
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS; /* the operation itself says how it ended */
 }

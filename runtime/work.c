@@ -50,7 +50,7 @@ static void worker__run(struct op *op) {
 
 /* The stream whose order an operation has to keep, or null. */
 static const struct handle *work__stream(const struct op *op) {
-  return op->slot.kind != OP_WORK && op->handle->slot.flags & HANDLE_ORDERED ? op->handle : NULL;
+  return op->handle && op->slot.kind != OP_WORK && op->handle->slot.flags & HANDLE_ORDERED ? op->handle : NULL;
 }
 
 /* Whether a worker is at an operation of the same stream in the same direction: that one comes first. */

@@ -108,20 +108,39 @@ static void fault__shorten(struct io_uring_sqe *entry, size_t room) {
     entry->len = (uint32_t)room;
 }
 
+/* Linux 6.10: what does nothing ends as it is told to, and what is linked to it sees that. */
+#define FAULT_NOP_RESULT (1U << 0)
+
+static bool fault__is_linked(const struct io_uring_sqe *entry) {
+  return entry->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+}
+
+static void fault__fail_linked(struct io_uring_sqe *entry, int code) {
+  uint64_t id = entry->user_data;
+  uint8_t flags = entry->flags & (uint8_t)~IOSQE_FIXED_FILE;
+  io_uring_prep_nop(entry);
+  entry->user_data = id;
+  entry->flags = flags;
+  entry->len = (uint32_t)-code;
+  entry->rw_flags = FAULT_NOP_RESULT;
+}
+
 static void fault__judge(fault_ring *known, struct io_uring_sqe *entry) {
   fault_call call = fault__entry_call(entry);
   size_t room;
   int code = call < FAULT_CALLS ? fault__verdict(call, &room) : 0;
   if (call == FAULT_CALLS)
     return;
-  if (code) {
+  if (code && fault__is_linked(entry)) {
+    fault__fail_linked(entry, code);
+  } else if (code) {
     uint64_t id = entry->user_data;
     io_uring_prep_nop(entry);
     entry->user_data = id;
     assert_true(known->failed_count < FAILED_MAX);
     known->failed[known->failed_count].id = id;
     known->failed[known->failed_count++].result = -code;
-  } else if (room != SIZE_MAX && call != FAULT_ACCEPT && call != FAULT_CONNECT && call != FAULT_OPEN) {
+  } else if (room != SIZE_MAX && !(entry->flags & IOSQE_CQE_SKIP_SUCCESS) && call != FAULT_ACCEPT && call != FAULT_CONNECT && call != FAULT_OPEN) {
     fault__shorten(entry, room);
   }
 }

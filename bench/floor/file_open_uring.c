@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -41,7 +40,7 @@ static void worker__count(struct worker *worker, unsigned number) {
   worker->result->checksum += bench_block_number_of(worker->slots[number].block);
 }
 
-/* ---- Without descriptors ---- */
+/* ---- Without descriptors: file_load ---- */
 
 /* Open, read and close in one chain, with a number in the ring's table for a descriptor; only the close has a completion when all is well. */
 static void chain__start(struct worker *worker, unsigned number) {
@@ -66,7 +65,7 @@ static void chain__completed(struct worker *worker, const struct io_uring_cqe *c
   worker__count(worker, (unsigned)completion->user_data);
 }
 
-/* ---- With descriptors, as who has to give them to others ---- */
+/* ---- With descriptors, as who has to give them to others: file_open ---- */
 
 /* As the floor of the reads with epoll (file_epoll.c): a loop must not wait for a disk. */
 static ssize_t plain__read(int descriptor, char *block, size_t bytes) {
@@ -101,12 +100,7 @@ static void worker__go_on(struct worker *worker, unsigned number) {
   }
 }
 
-int floor_file_open(const struct bench_options *options, struct bench_result *result) {
-  struct worker *worker = bench_allocate(1, sizeof *worker);
-  bool descriptors = strcmp(options->form, "descriptors") == 0;
-
-  worker->start = descriptors ? plain__start : chain__start;
-  worker->completed = descriptors ? plain__completed : chain__completed;
+static int worker__run(struct worker *worker, const struct bench_options *options, struct bench_result *result) {
   worker->options = options;
   worker->result = result;
   bench_check(options->depth >= 1 && options->depth <= DEPTH_MAX, "--depth is at most", DEPTH_MAX);
@@ -134,4 +128,20 @@ int floor_file_open(const struct bench_options *options, struct bench_result *re
   io_uring_queue_exit(&worker->ring);
   bench_release(worker);
   return 0;
+}
+
+int floor_file_load(const struct bench_options *options, struct bench_result *result) {
+  struct worker *worker = bench_allocate(1, sizeof *worker);
+
+  worker->start = chain__start;
+  worker->completed = chain__completed;
+  return worker__run(worker, options, result);
+}
+
+int floor_file_open(const struct bench_options *options, struct bench_result *result) {
+  struct worker *worker = bench_allocate(1, sizeof *worker);
+
+  worker->start = plain__start;
+  worker->completed = plain__completed;
+  return worker__run(worker, options, result);
 }

@@ -18,6 +18,7 @@ int floor_tcp_idle(const struct bench_options *options, struct bench_result *res
 int floor_pipe_pump(const struct bench_options *options, struct bench_result *result);
 int floor_pipe_foreign(const struct bench_options *options, struct bench_result *result);
 int floor_file_write(const struct bench_options *options, struct bench_result *result);
+int floor_file_load(const struct bench_options *options, struct bench_result *result);
 int floor_file_open(const struct bench_options *options, struct bench_result *result);
 int floor_work(const struct bench_options *options, struct bench_result *result);
 int floor_udp_pump(const struct bench_options *options, struct bench_result *result);

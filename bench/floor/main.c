@@ -17,6 +17,7 @@ const struct bench_workload bench_workloads[] = {
     {"pipe_pump", floor_pipe_pump},
     {"pipe_foreign", floor_pipe_foreign},
     {"file_write", floor_file_write},
+    {"file_load", floor_file_load},
     {"file_open", floor_file_open},
     {"udp_pump", floor_udp_pump},
     {"work", floor_work},

@@ -14,6 +14,7 @@ const struct bench_workload bench_workloads[] = {
     {"pipe_foreign", side_pipe_foreign},
     {"file_read", side_file_read},
     {"file_write", side_file_write},
+    {"file_load", side_file_load},
     {"file_open", side_file_open},
     {"sync_read", side_sync_read},
     {"post_pair", side_post_pair},

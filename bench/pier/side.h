@@ -17,6 +17,7 @@ int side_pipe_pump(const struct bench_options *options, struct bench_result *res
 int side_pipe_foreign(const struct bench_options *options, struct bench_result *result);
 int side_file_read(const struct bench_options *options, struct bench_result *result);
 int side_file_write(const struct bench_options *options, struct bench_result *result);
+int side_file_load(const struct bench_options *options, struct bench_result *result);
 int side_file_open(const struct bench_options *options, struct bench_result *result);
 int side_sync_read(const struct bench_options *options, struct bench_result *result);
 int side_post_pair(const struct bench_options *options, struct bench_result *result);

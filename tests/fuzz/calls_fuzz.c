@@ -51,9 +51,11 @@ static void check_buffer(const struct submit *submit, size_t touched) {
 }
 
 /* How much of its buffer an operation may have written to. A file's read that failed may have had some of it from the cache before its end
-   was asked for; of a stream that would be lost bytes. */
+   was asked for; of a stream that would be lost bytes. What has no handle is loaded, from the start again if need be. */
 static size_t touched_by(const struct submit *submit, const pier_result *result) {
   pier_kind kind = pier_handle_kind(result->handle);
+  if (submit->reads && !result->handle)
+    return submit->length;
   if (submit->reads && result->status != PIER_OK && (kind == PIER_KIND_FILE || kind == PIER_KIND_UNKNOWN))
     return submit->length;
   return submit->reads ? result->bytes : 0;

@@ -78,9 +78,22 @@ void calls__open_file(void) {
     calls__keep(handle);
 }
 
+static void load_file(const char *name) {
+  struct submit *submit = calls__submit(calls__length(), true);
+  uint64_t deadline_ns = calls__deadline();
+
+  if (submit)
+    calls__submitted(submit, pier_file_load(world.loop, name, submit->buffer + GUARD_BYTES, submit->length, deadline_ns, calls__on_done, submit));
+}
+
+/* As a handle; or, by the flag that there is no use for here, all at once. */
 void calls__open_file_later(void) {
   const char *name = calls__name();
-  unsigned flags = fuzz__byte(&world.input) & ~(unsigned)PIER_OPEN_DIRECT;
+  unsigned flags = fuzz__byte(&world.input);
+  if (flags & PIER_OPEN_DIRECT) {
+    load_file(name);
+    return;
+  }
   struct submit *submit = calls__submit(0, false);
   uint64_t deadline_ns = calls__deadline();
 
