@@ -386,7 +386,7 @@ void op__settle(struct op *op, uint32_t code, uint32_t bytes) {
 
 /* The same of one that is settled, with a party less in the same exchange. */
 static void op__complete_settled(struct op *op) {
-  struct poller *poller = op->handle->poller;
+  struct poller *poller = op__poller(op);
   struct handle *handle = op->handle;
   uint64_t before = atomic_fetch_sub_explicit(&op->slot.word, OP_KERNEL + OP_PARTY, memory_order_acq_rel);
   CHECK(before & OP_KERNEL);
@@ -395,18 +395,15 @@ static void op__complete_settled(struct op *op) {
 }
 
 void op__complete(struct op *op, uint32_t code, uint32_t bytes) {
-  if (op->handle && op__is(op, OP_SETTLED)) {
+  if (!op->handle) /* what has none is made in one piece */
+    op->ready.code = code;
+  if (!op->handle || op__is(op, OP_SETTLED)) {
     op__complete_settled(op);
     return;
   }
   uint64_t before = atomic_fetch_and_explicit(&op->slot.word, ~OP_KERNEL, memory_order_acq_rel);
   CHECK(before & OP_KERNEL);
-  if (op->handle) {
-    op__settle(op, code, bytes);
-    return;
-  }
-  op->ready.code = code;
-  op__leave(op, OP_PARTY);
+  op__settle(op, code, bytes);
 }
 
 struct op *op__hold_in_kernel(struct poller *poller, pier_operation id) {
