@@ -175,26 +175,35 @@ static void uring__shown(struct poller *poller, const struct uring_completion *c
 }
 
 /* Another seat's set has something; whose thread looks there is not decided here. */
-static void uring__watched(struct poller *poller, const struct uring_completion *completion) {
-  struct uring *uring = uring__of(poller);
+static void uring__watched(struct poller *poller, uint64_t seat) {
   uint32_t own = turn__here()->seat + 1;
-  atomic_compare_exchange_strong_explicit(&uring->rings[completion->id - URING_WATCH].watched_by, &own, 0, memory_order_acq_rel, memory_order_relaxed);
+  atomic_compare_exchange_strong_explicit(&uring__of(poller)->rings[seat].watched_by, &own, 0, memory_order_acq_rel, memory_order_relaxed);
 }
 
 /* One that the backend has asked for itself. False: it is none of those. */
 static bool uring__own(struct poller *poller, const struct uring_completion *completion) {
-  if (completion->id == URING_WAKE)
-    uring__woken(poller, completion);
-  else if (completion->id == URING_SET)
-    uring__shown(poller, completion);
-  else if (completion->id == URING_TICK)
-    trust__tick(poller);
-  else if (completion->id >= URING_WATCH && completion->id < URING_WATCH + uring__of(poller)->count)
-    uring__watched(poller, completion);
-  else if (completion->id == URING_AGAIN)
-    uring__load_again(poller);
-  else if (completion->id != URING_CANCEL) /* one of those came too late: the operation has its own completion */
+  uint64_t own = completion->id - uring__key(poller, 0);
+  if (own >= URING_WATCH + uring__of(poller)->count)
     return uring__load_told(poller, completion->id, completion->result);
+  switch ((enum uring_own)own) {
+  case URING_WAKE:
+    uring__woken(poller, completion);
+    break;
+  case URING_SET:
+    uring__shown(poller, completion);
+    break;
+  case URING_TICK:
+    trust__tick(poller);
+    break;
+  case URING_AGAIN:
+    uring__load_again(poller);
+    break;
+  case URING_CANCEL: /* it came too late: the operation has its own completion */
+    break;
+  case URING_WATCH:
+  default:
+    uring__watched(poller, own - URING_WATCH);
+  }
   return true;
 }
 

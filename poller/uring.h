@@ -10,13 +10,15 @@
 #define LOADS_PLACES 64u
 #define URING_COMPLETIONS 4096u
 
-/* What a completion names that no operation stands behind; an operation's id has its kind in it. */
-#define URING_WAKE ((uint64_t)PORT_WAKE_KEY)
-#define URING_CANCEL ((uint64_t)2)
-#define URING_SET ((uint64_t)3)     /* uring_set.c */
-#define URING_TICK ((uint64_t)4)    /* trust.h */
-#define URING_AGAIN ((uint64_t)5)    /* uring_load.c */
-#define URING_WATCH ((uint64_t)0x100) /* and the seat that is watched */
+/* What a completion stands for that is no operation's. */
+enum uring_own {
+  URING_WAKE,
+  URING_CANCEL,
+  URING_SET,   /* uring_set.c */
+  URING_TICK,  /* trust.h */
+  URING_AGAIN, /* uring_load.c */
+  URING_WATCH  /* and behind it one for each seat that may be watched */
+};
 
 /* One ring, tended by one thread at a time: by who drives the loop, or by the poller thread whose seat it is, or who stands in for
    that. What other threads submit and cancel is handed over, because the kernel ties a call to the thread that made it: it would
@@ -78,6 +80,10 @@ static inline void uring__learn(struct handle *handle, unsigned hint) { atomic_s
 
 static inline struct uring *uring__of(struct poller *poller) { return poller->system; }
 
+/* What such a completion names: an address within the backend's own memory. A host's packets may come to the ring too, with numbers of their own,
+   and none of those is that. */
+static inline uint64_t uring__key(struct poller *poller, unsigned own) { return (uint64_t)(uintptr_t)poller->system + own; }
+
 static inline uint32_t uring__seat(const struct handle *handle) {
   uint32_t count = uring__of(handle->poller)->count;
   return count == 1 ? 0 : slab__index(&handle->slot) % count; /* a loop that is driven has better things to do than divide */
@@ -104,7 +110,7 @@ bool uring__make_room(struct poller *poller, struct uring_ring *ring, unsigned c
 struct io_uring_sqe *uring__next_entry(struct uring_ring *ring);
 void uring__pushed(struct poller *poller, struct uring_ring *ring);
 /* Of an entry that ends others. */
-void uring__mark_cancel(struct io_uring_sqe *entry);
+void uring__mark_cancel(struct poller *poller, struct io_uring_sqe *entry);
 
 /* Puts an operation in line. 0; ECANCELED if its end is wanted; EAGAIN if the ring takes nothing. */
 uint32_t uring__push(struct op *op);

@@ -252,12 +252,12 @@ static bool load__push_cancels(struct op *op) {
     for (int i = 0; i < 2; i++) {
       struct io_uring_sqe *entry = uring__next_entry(ring);
       io_uring_prep_cancel64(entry, load__step_id(op__id(poller, op), steps[i]), 0);
-      uring__mark_cancel(entry);
+      uring__mark_cancel(poller, entry);
     }
     if (!ring->load_again) {
       struct io_uring_sqe *entry = uring__next_entry(ring);
       io_uring_prep_timeout(entry, (struct __kernel_timespec *)(uintptr_t)&in, 0, 0); /* which is only read */
-      entry->user_data = URING_AGAIN;
+      entry->user_data = uring__key(poller, URING_AGAIN);
       ring->load_again = true;
     }
     uring__pushed(poller, ring);

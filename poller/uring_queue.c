@@ -97,8 +97,8 @@ uint32_t uring__push(struct op *op) {
   return code;
 }
 
-void uring__mark_cancel(struct io_uring_sqe *entry) {
-  entry->user_data = URING_CANCEL;
+void uring__mark_cancel(struct poller *poller, struct io_uring_sqe *entry) {
+  entry->user_data = uring__key(poller, URING_CANCEL);
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS; /* the operation itself says how it ended */
 }
 
@@ -110,7 +110,7 @@ void uring__push_cancel(struct op *op) {
   struct io_uring_sqe *entry = uring__entry(poller, ring, &index);
   CHECK(entry); /* an operation that nobody can end any more */
   io_uring_prep_cancel64(entry, op__id(poller, op), 0);
-  uring__mark_cancel(entry);
+  uring__mark_cancel(poller, entry);
   uring__pushed(poller, ring);
   mutex__unlock(&ring->lock);
 }
@@ -122,7 +122,7 @@ void uring__push_cancel_all(struct handle *handle) {
   struct io_uring_sqe *entry = uring__entry(handle->poller, ring, &index);
   CHECK(entry);
   io_uring_prep_cancel_fd(entry, (int)handle->native, IORING_ASYNC_CANCEL_ALL);
-  uring__mark_cancel(entry);
+  uring__mark_cancel(handle->poller, entry);
   uring__pushed(handle->poller, ring);
   mutex__unlock(&ring->lock);
 }
@@ -135,7 +135,7 @@ static void uring__push_poll(struct poller *poller, int descriptor, uint64_t key
   struct io_uring_sqe *entry = *armed_by ? uring__entry(poller, ring, &index) : NULL;
   if (entry) {
     io_uring_prep_poll_remove(entry, key);
-    uring__mark_cancel(entry);
+    uring__mark_cancel(poller, entry);
   }
   entry = uring__entry(poller, ring, &index);
   *armed_by = 0;
@@ -149,13 +149,13 @@ static void uring__push_poll(struct poller *poller, int descriptor, uint64_t key
 
 void uring__push_wake(struct poller *poller) {
   struct uring_ring *ring = uring__here(poller);
-  uring__push_poll(poller, ring->wake, URING_WAKE, &ring->armed_by);
+  uring__push_poll(poller, ring->wake, uring__key(poller, URING_WAKE), &ring->armed_by);
 }
 
 void uring__push_set(struct poller *poller) {
   struct uring *uring = uring__of(poller);
   if (uring->set_armed_by != thread__self())
-    uring__push_poll(poller, uring__here(poller)->set, URING_SET, &uring->set_armed_by);
+    uring__push_poll(poller, uring__here(poller)->set, uring__key(poller, URING_SET), &uring->set_armed_by);
 }
 
 bool uring__push_tick(struct poller *poller) {
@@ -166,7 +166,7 @@ bool uring__push_tick(struct poller *poller) {
   struct io_uring_sqe *entry = uring__entry(poller, ring, &index);
   if (entry) {
     io_uring_prep_timeout(entry, (struct __kernel_timespec *)(uintptr_t)&in, 0, 0); /* which is only read */
-    entry->user_data = URING_TICK;
+    entry->user_data = uring__key(poller, URING_TICK);
     uring__pushed(poller, ring);
   }
   mutex__unlock(&ring->lock);
@@ -183,7 +183,7 @@ void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat) 
   struct io_uring_sqe *entry = uring__entry(poller, own, &index);
   CHECK(entry); /* a seat that nobody would look after */
   io_uring_prep_poll_add(entry, uring->rings[seat].set, POLLIN);
-  entry->user_data = URING_WATCH | seat;
+  entry->user_data = uring__key(poller, URING_WATCH + seat);
   mutex__unlock(&own->lock);
 }
 

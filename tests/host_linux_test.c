@@ -112,6 +112,8 @@ static bool dropped_one(void *context) {
 
 /* Completions that others have sent to the ring go to on_packet as they are; without one they are counted and dropped. */
 static void packets_of_others_reach_on_packet(void **state) {
+  enum { KEYS = 9 };
+  const uint64_t keys[KEYS] = {77, 0, 1, 2, 3, 4, 5, 0x100, UINT64_MAX};
   (void)state;
   packets *all = support__alloc(sizeof *all);
   const pier_loop_options options = {.on_packet = take_packet, .packet_context = all};
@@ -127,10 +129,12 @@ static void packets_of_others_reach_on_packet(void **state) {
   send_packet(loop, 0x123456789, 42);
   support__until_count(loop, &all->count, 1, "the packet");
   assert_true(all->last.key == 0x123456789 && all->last.status == 42 && all->handle == 0);
-  send_packet(loop, 77, 1);
-  host_until(loop, &all->count, 2);
-  assert_true(all->last.key == 77);
-  assert_int_equal(support__metrics(loop).packets_foreign, 2);
+  for (unsigned i = 0; i < KEYS; i++) { /* none is Pier's, not the lowest either */
+    send_packet(loop, keys[i], 1);
+    host_until(loop, &all->count, 2 + i);
+    assert_true(all->last.key == keys[i]);
+  }
+  assert_int_equal(support__metrics(loop).packets_foreign, 1 + KEYS);
   assert_int_equal(support__metrics(loop).packets_dropped, 0);
   assert_status(pier_loop_run(plain, PIER_RUN_NOWAIT, 0), PIER_OK);
   send_packet(plain, 5, 5);
