@@ -55,10 +55,14 @@ def geometric_mean(values):
     return math.exp(sum(math.log(value) for value in values) / len(values))
 
 
+def counted_views(results, backend):
+    return [measured.view(backend) for measured in results.measured if not measured.workload.again]
+
+
 def means(results, backend):
     """The geometric means over all workloads that have both sides."""
     found = {}
-    views = [measured.view(backend) for measured in results.measured]
+    views = counted_views(results, backend)
     for under in ("libuv", "floor"):
         values = [ratio(view["pier"], view[under])[0] for view in views if "pier" in view and under in view]
         if values:
@@ -69,7 +73,7 @@ def means(results, backend):
 def processor_means(results, backend):
     """The same of the processor time of an operation, turned round so that more is better: the machine's other work hardly moves it."""
     found = {}
-    views = [measured.view(backend) for measured in results.measured]
+    views = counted_views(results, backend)
     for over in ("libuv", "floor"):
         pairs = [(view[over].processor_us, view["pier"].processor_us) for view in views if "pier" in view and over in view]
         values = [theirs / ours for theirs, ours in pairs if theirs > 0 and ours > 0]
