@@ -31,19 +31,22 @@ typedef enum pier_open_flags {
 PIER_API pier_operation pier_file_open(pier_loop *loop, const char *path, unsigned flags, uint64_t deadline_ns,
                                        pier_callback callback, void *context);
 
-/** Loads a file: opens it for reading, reads it from its start into `buffer` until that is full or the file has ended, and closes it. `bytes`
- *  of the result says how many came; `end` that they are fewer than `length`, and then they are the whole file. If the buffer is full there
- *  may be more, so it is given a byte more than is expected. With a length of 0 the file is opened and closed. There is no handle at any
- *  time, and no order among several. `path` is UTF-8; it and `buffer` are yours and stay valid until the callback.
+/** Loads a file: opens it for reading, reads it from its start into `buffer` until that is full or the file has ended, and
+ *  closes it. `bytes` of the result says how many came; `end` that they are fewer than `length`, and then they are the whole
+ *  file. If the buffer is full there may be more, so give it a byte more than you expect. With a length of 0 the file is
+ *  opened and closed. There is no handle at any time, and no order among several. `path` is UTF-8; it and `buffer` are yours
+ *  and stay valid until the callback.
  *
- *  On Linux with io_uring in a callback, or wherever else a thread tends its loop's ring: all of it in one entry to the ring, together with what
- *  else is submitted there. Elsewhere on Linux at once, as far as that is certain not to wait, and for the rest on a worker thread; on
- *  Windows on a worker thread. A worker stops between two reads if that is asked for.
+ *  On Linux with io_uring, from 6.14 on, in a callback or wherever else a thread tends its loop's ring: one chain of entries
+ *  in the ring, which goes to the system together with what else is submitted there. Elsewhere on Linux at once, as far as
+ *  that is certain not to wait, and for the rest on a worker thread; on Windows on a worker thread. A worker stops between
+ *  two reads if that is asked for.
  *
- *  The status is that of the first step that failed: #PIER_ENOENT, #PIER_EACCES, #PIER_EISDIR, #PIER_ENAMETOOLONG, #PIER_EILSEQ (not UTF-8),
- *  #PIER_EIO, #PIER_EINVAL (path null or empty, buffer null with a length, length beyond SIZE_MAX / 2), #PIER_ECANCELED, #PIER_ETIMEDOUT; what
- *  is in the buffer then is not said. 0 for want of a slot or a null loop. For regular files: it may be that a file is read twice, so what a
- *  pipe or a device has brought in bits may be lost; and a worker that waits for one waits on. Any thread. (openat, read, close as one chain of io_uring, openat2(RESOLVE_CACHED) with
+ *  The status is that of the first step that failed: #PIER_ENOENT, #PIER_EACCES, #PIER_EISDIR, #PIER_ENAMETOOLONG,
+ *  #PIER_EILSEQ (not UTF-8), #PIER_EIO, #PIER_EINVAL (path null or empty, buffer null with a length, length beyond
+ *  SIZE_MAX / 2), #PIER_ECANCELED, #PIER_ETIMEDOUT; what is in the buffer then is not said. 0 for want of a slot or a null
+ *  loop. For regular files: one may be read twice, so what a pipe or a device has brought in bits may be lost; and a worker
+ *  that waits for one waits on. Any thread. (openat, read, close as one chain of io_uring; openat2(RESOLVE_CACHED) with
  *  preadv2(RWF_NOWAIT), or open with readv; CreateFileW, ReadFile.) */
 PIER_API pier_operation pier_file_load(pier_loop *loop, const char *path, void *buffer, size_t length, uint64_t deadline_ns,
                                        pier_callback callback, void *context);

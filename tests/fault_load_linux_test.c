@@ -1,4 +1,5 @@
 /* Loading a file when a step of it fails, in the ring, at once or on a worker: another way is gone, or it is said; and nothing is left open. */
+#include "closed.h"
 #include "fault.h"
 
 #include "loop.h"
@@ -55,23 +56,9 @@ static void expect_loaded(load *self) {
   assert_true(support__filled(self->buffer, self->outcome.got.bytes, 0));
 }
 
-/* Nobody has it open: what stands in a ring's table is no descriptor, but the system counts it. It may be a moment late. */
-static void expect_closed(const char *path) {
-  int own = open(path, O_RDWR | O_CLOEXEC), leased = -1;
-  assert_true(own >= 0);
-  for (int i = 0; i < 1000 && leased; i++) {
-    leased = fcntl(own, F_SETLEASE, F_WRLCK);
-    assert_true(!leased || errno == EAGAIN);
-    if (leased)
-      usleep(1000);
-  }
-  assert_int_equal(leased, 0);
-  close(own);
-}
-
 static void expect_nothing_left(pier_loop *loop, const char *path, size_t descriptors, bool places) {
   fault__clear();
-  expect_closed(path);
+  closed__expect(path);
   assert_int_equal(support__handle_count(), descriptors);
   if (places)
     assert_true(atomic_load(&ring_of(loop)->load_places) == UINT64_MAX);
@@ -173,7 +160,7 @@ static void a_read_that_fails_in_the_ring_leaves_nothing_open(void **state) {
       expect_loaded(self);
     else
       assert_int_equal(self->outcome.got.system_code, cases[i % 6].code);
-    expect_closed(path);
+    closed__expect(path);
   }
   expect_nothing_left(loop, path, before, true);
   support__close(loop);

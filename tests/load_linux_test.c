@@ -1,10 +1,9 @@
 /* What loading a file is on Linux: how many calls it takes, that the ring's places come back, and what is no plain file. */
-#include "support.h"
+#include "closed.h"
 
 #include "loop.h"
 #include "uring.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,20 +20,6 @@ static bool has_places(pier_loop *loop) { return is_uring(loop) && uring__of(loo
 static void expect_all_places(pier_loop *loop) {
   for (uint32_t i = 0; has_places(loop) && i < uring__of(loop__poller(loop))->count; i++)
     assert_true(atomic_load(&uring__of(loop__poller(loop))->rings[i].load_places) == UINT64_MAX);
-}
-
-/* Nobody has it open: what stands in a ring's table is no descriptor, but the system counts it. It may be a moment late. */
-static void expect_closed(const char *path) {
-  int own = open(path, O_RDWR | O_CLOEXEC), leased = -1;
-  assert_true(own >= 0);
-  for (int i = 0; i < 1000 && leased; i++) {
-    leased = fcntl(own, F_SETLEASE, F_WRLCK);
-    assert_true(!leased || errno == EAGAIN);
-    if (leased)
-      usleep(1000);
-  }
-  assert_int_equal(leased, 0);
-  close(own);
 }
 
 typedef struct batch {
@@ -147,7 +132,7 @@ static void a_file_that_was_loaded_is_closed(void **state) {
     const char *path = support__temp_file(sizes[i]);
     load *self = start_load(loop, path, buffer, LENGTH, PIER_NO_DEADLINE);
     await_status(loop, &self->outcome, PIER_OK);
-    expect_closed(path);
+    closed__expect(path);
   }
   expect_all_places(loop);
   support__close(loop);
