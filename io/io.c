@@ -31,8 +31,10 @@ static int io__check(const struct io_request *request, size_t *length_bytes) {
   return request->addressed && request->code == OP_WRITE ? io__check_address(request->to) : PIER_OK;
 }
 
-static int io__check_kind(const struct op *op) {
+static inline int io__check_kind(const struct op *op) {
   pier_kind kind = (pier_kind)op->handle->slot.kind;
+  if (kind == PIER_KIND_FILE) /* which takes all but datagrams, and is asked most */
+    return op__is(op, OP_ADDRESSED) ? PIER_EBADF : PIER_OK;
   if (kind == PIER_KIND_TCP_LISTENER || kind == PIER_KIND_PIPE_LISTENER)
     return PIER_EBADF;
   if (op__is(op, OP_ADDRESSED) && (kind != PIER_KIND_UDP || !(op->handle->slot.flags & HANDLE_SOCKET)))

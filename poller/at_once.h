@@ -4,8 +4,9 @@
 
 #include "poller.h"
 
-/* Makes the operation's next call. False: nothing was done, and who can wait finds out what there is, or makes it together with others. */
-bool at_once__move(struct op *op, struct piece *piece);
+/* Makes the calls of a read or write, and settles it. False: it has not come to its end; who can wait finds out what there is, or makes what is
+   left together with others. */
+bool at_once__move(struct op *op);
 
 /* What is known of a file that Pier has opened with these flags of the system's. */
 void at_once__opened(struct handle *handle, int flags);

@@ -1,5 +1,6 @@
 #include "at_once.h"
 #include "call_linux.h"
+#include "piece.h"
 #include "port.h"
 #include "transfer.h"
 
@@ -42,13 +43,13 @@ static unsigned at_once__without_a_word(const struct handle *handle) {
 }
 
 /* Whether there are so many in flight that a ring is to have them, which this thread does not have to wake anybody for. */
-static bool at_once__gathers(const struct handle *handle) {
+static inline bool at_once__gathers(const struct handle *handle) {
   bool many = (atomic_load_explicit(&((struct handle *)handle)->slot.word, memory_order_relaxed) & HANDLE_FLIGHTS) >= PORT_TOGETHER;
   return many && handle->poller->backend->gathers && handle->poller->backend->gathers(handle);
 }
 
 /* Whether to try it, and how. */
-static unsigned at_once__how(struct op *op, _Atomic uint8_t *hint) {
+static HOT unsigned at_once__how(struct op *op, _Atomic uint8_t *hint) {
   unsigned how = atomic_load_explicit(hint, memory_order_relaxed);
   if (how == AT_ONCE_UNKNOWN) {
     at_once__ask(op->handle);
@@ -114,22 +115,35 @@ static COLD bool at_once__several(struct op *op, _Atomic uint8_t *hint, unsigned
   return at_once__took(op, hint, how, parts, count, asked_bytes, at_once__call(op, how, parts, count), piece);
 }
 
-bool at_once__move(struct op *op, struct piece *piece) {
+static bool at_once__again(struct op *op, _Atomic uint8_t *hint, struct piece *piece) {
+  unsigned how = at_once__how(op, hint); /* by now more is known of it */
+  return how != AT_ONCE_NEVER && at_once__several(op, hint, how, piece);
+}
+
+/* Of one that is not the usual one, or has not come to the usual end: a call was made, or not. */
+static COLD bool at_once__go_on(struct op *op, _Atomic uint8_t *hint, bool made, struct piece *piece) {
+  while (made && op__progress(op, piece))
+    made = at_once__again(op, hint, piece);
+  return made;
+}
+
+/* One part, and all of it is moved: that is what comes most. */
+HOT bool at_once__move(struct op *op) {
   const struct op_data *data = &op->as.data;
-  if (op->slot.kind > OP_WRITE)
-    return false;
   _Atomic uint8_t *hint = op->slot.kind == OP_READ ? &op->handle->hint : &op->handle->write_hint;
+  struct piece piece;
   unsigned how = at_once__how(op, hint);
   if (how == AT_ONCE_NEVER)
     return false;
   if (data->count != 1)
-    return at_once__several(op, hint, how, piece);
-  struct iovec one = {(char *)data->parts->base + data->part_done, data->parts->length - data->part_done};
+    return at_once__go_on(op, hint, at_once__several(op, hint, how, &piece), &piece);
+  struct iovec one = {data->parts->base, data->parts->length};
   if (one.iov_len - 1 >= AT_ONCE_BYTES_MAX)
     return false;
   ssize_t moved = at_once__call(op, how, &one, 1);
   if (moved != (ssize_t)one.iov_len)
-    return at_once__took(op, hint, how, &one, 1, one.iov_len, moved, piece);
-  *piece = (struct piece){0, (uint32_t)moved};
+    return at_once__go_on(op, hint, at_once__took(op, hint, how, &one, 1, one.iov_len, moved, &piece), &piece);
+  piece__take_in_all(op, one.iov_len);
+  op__mark(op, OP_SETTLED);
   return true;
 }

@@ -1,4 +1,5 @@
 #include "datagram.h"
+#include "piece.h"
 #include "socket.h"
 
 #include <errno.h>

@@ -8,6 +8,7 @@
 #include "epoll.h"
 #include "gather.h"
 #include "multishot.h"
+#include "piece.h"
 #include "transfer.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 #include "gather.h"
+#include "piece.h"
 #include "transfer.h"
 
 #include <errno.h>

@@ -45,29 +45,36 @@ int handle__stale(uint64_t word, pier_handle id) {
   return age > 0 ? PIER_ECLOSED : PIER_EBADF;
 }
 
-int handle__enter(struct poller *poller, pier_handle id, struct handle **handle) {
+/* Why an operation may not be counted in; PIER_OK: it may, when the handle has been moved. */
+static int handle__refusal(uint64_t word, pier_handle id) {
+  if (slot__generation(word) != id__generation(id))
+    return handle__stale(word, id);
+  if (!(word & HANDLE_LIVE))
+    return PIER_EBADF;
+  return word & HANDLE_CLOSING ? PIER_ECLOSED : PIER_OK;
+}
+
+HOT int handle__enter(struct poller *poller, pier_handle id, struct handle **handle) {
   struct slot *slot = slab__at(&poller->handles, id__slot(id));
   if (!slot)
     return PIER_EBADF;
+  /* All but the count of one that is open and stays where it is. */
+  const uint64_t open = (uint64_t)id__generation(id) << 32 | HANDLE_LIVE;
   uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
   for (;;) {
-    if (slot__generation(word) != id__generation(id))
-      return handle__stale(word, id);
-    if (!(word & HANDLE_LIVE))
-      return PIER_EBADF;
-    if (word & HANDLE_CLOSING)
-      return PIER_ECLOSED;
-    if (word & HANDLE_MOVING) {
-      thread__yield(); /* one system call long */
-      word = atomic_load_explicit(&slot->word, memory_order_acquire);
-      continue;
+    while ((word & ~HANDLE_FLIGHTS) == open) {
+      CHECK((word & HANDLE_FLIGHTS) != HANDLE_FLIGHTS); /* more operations than there can be slots */
+      if (atomic_compare_exchange_weak_explicit(&slot->word, &word, word + HANDLE_FLIGHT, memory_order_seq_cst, memory_order_acquire)) {
+        *handle = handle__of_slot(slot);
+        return PIER_OK;
+      }
     }
-    CHECK((word & HANDLE_FLIGHTS) != HANDLE_FLIGHTS); /* more operations than there can be slots */
-    if (atomic_compare_exchange_weak_explicit(&slot->word, &word, word + HANDLE_FLIGHT, memory_order_seq_cst, memory_order_acquire))
-      break;
+    int status = handle__refusal(word, id);
+    if (status != PIER_OK)
+      return status;
+    thread__yield(); /* one system call long */
+    word = atomic_load_explicit(&slot->word, memory_order_acquire);
   }
-  *handle = handle__of_slot(slot);
-  return PIER_OK;
 }
 
 void handle__leave(struct handle *handle) {
@@ -103,12 +110,9 @@ void handle__associate(struct handle *handle) {
 static int handle__mark_closing(struct slot *slot, pier_handle id) {
   uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
   for (;;) {
-    if (slot__generation(word) != id__generation(id))
-      return handle__stale(word, id);
-    if (!(word & HANDLE_LIVE))
-      return PIER_EBADF;
-    if (word & HANDLE_CLOSING)
-      return PIER_ECLOSED;
+    int status = handle__refusal(word, id);
+    if (status != PIER_OK)
+      return status;
     if (word & HANDLE_MOVING) {
       thread__yield();
       word = atomic_load_explicit(&slot->word, memory_order_acquire);

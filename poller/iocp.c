@@ -61,6 +61,12 @@ bool port__has_handleless(struct poller *poller) {
 
 /* ---- Operations ---- */
 
+/* A packet may be there, and another thread have it, while the call has not returned. */
+bool port__submit_away(struct op *op) {
+  (void)op;
+  return false;
+}
+
 void port__prepare(struct op *op) { *(volatile ULONG_PTR *)&iocp__overlapped(op)->Internal = IOCP_STATUS_PENDING; }
 
 bool iocp__begin(struct op *op, uint64_t offset, DWORD *code) {

@@ -8,7 +8,7 @@ void (*_Atomic pier_hook_dozing)(struct poller *poller);
 bool (*_Atomic pier_hook_noting)(struct handle *handle);
 #endif
 
-struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context) {
+HOT struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context) {
   struct local *local = poller__local(poller);
   struct slot *slot = local ? local__take(local, &poller->operations) : slab__take_one(&poller->operations);
   if (!slot)
@@ -29,7 +29,7 @@ struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback c
   return op;
 }
 
-void op__release(struct poller *poller, struct op *op) {
+HOT void op__release(struct poller *poller, struct op *op) {
   struct local *local = poller__local(poller);
   struct slot *slot = &op->slot;
   if (op->slot.kind == OP_WORK)
@@ -52,6 +52,14 @@ void op__publish(struct op *op) {
   port__prepare(op);
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
   atomic_store_explicit(&op->slot.word, word + 2 * OP_PARTY + OP_KERNEL, memory_order_release);
+}
+
+/* Of its end whoever cancels may ask the port at once: there is no submitter who would. */
+void op__give_away(struct op *op) {
+  port__prepare(op);
+  uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_relaxed);
+  atomic_store_explicit(&op->slot.word, word + OP_PARTY + OP_KERNEL + OP_STARTED, memory_order_release);
+  HOOK(before_launch, op);
 }
 
 static void op__mark_refused(struct op *op, int status) {
@@ -82,16 +90,6 @@ static void op__leave(struct op *op, uint64_t parties) {
 }
 
 /* ---- Launch and settlement ---- */
-
-bool op__progress(struct op *op, const struct piece *piece) {
-  if (piece__take_in(op, piece)) {
-    if (op__asked_to_end(op) == PIER_OK && !handle__is_closing(op->handle))
-      return true;
-    op->ready.code = port__cancelled(); /* what is left undone was not a success */
-  }
-  op__mark(op, OP_SETTLED);
-  return false;
-}
 
 static bool op__is_ordered(const struct op *op) {
   return op->slot.kind <= OP_WRITE && (op->handle->slot.flags & HANDLE_ORDERED);
@@ -279,17 +277,20 @@ static bool op__end_load_at_once(struct op *op) {
 
 bool op__end_at_once(struct op *op) {
   struct handle *handle = op->handle;
-  if (op->slot.kind == OP_LOAD)
-    return op__end_load_at_once(op);
-  if (!handle || handle->slot.kind != PIER_KIND_FILE || op__is_gated(op))
+  if (!handle)
+    return op->slot.kind == OP_LOAD && op__end_load_at_once(op);
+  if (handle->slot.kind != PIER_KIND_FILE || op->slot.kind > OP_OPEN || op__is_gated(op))
     return false;
-  op__needs_port(op); /* it stands where it would after any other operation */
+  if (handle__standing(handle) == PIER_STATE_FRESH) /* it stands where it would after any other operation */
+    handle__associate(handle);
   if (!port__at_once(op))
     return false;
   poller__count(handle->poller, COUNTER_IMMEDIATE, 1);
   poller__deliver(handle->poller, handle, &op->ready);
   return true;
 }
+
+bool op__launch_away(struct op *op) { return op->slot.kind <= OP_OPEN && !op__is_gated(op) && port__submit_away(op); }
 
 void op__launch(struct op *op) {
   HOOK(before_launch, op);

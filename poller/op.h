@@ -208,12 +208,18 @@ void op__release(struct poller *poller, struct op *op);
    op__publish(), op__end_at_once() or op__refuse_bound(). */
 void op__bind(struct op *op, struct handle *handle);
 
+/* Instead, and of the launch too, by a port that has the operation from here on (port__submit_away()): the kernel is its one party. */
+void op__give_away(struct op *op);
+
 /* From here on its parties are two, the caller and the kernel, and it can be found: it may have a deadline, and somebody may ask for its end. */
 void op__publish(struct op *op);
 
 /* Instead, and of the launch too: a file's calls that are certain not to wait are made here and now. True: that was its end, and at no time could
    anybody have known of it. False: some of it may be done, and it goes on as any other. */
 bool op__end_at_once(struct op *op);
+
+/* Instead, where the submitter need not see to anything behind its call. False: nothing was done. */
+bool op__launch_away(struct op *op);
 
 /* A stream's operation is going to wait: it counts among the handle's pending ones, which the others may not overtake, until its callback
    is due. By the port, before anybody else can end it; one that ends inside its call need not be counted. */
@@ -247,9 +253,6 @@ enum op_claim op__claim_event(struct op *op);
 void op__settle(struct op *op, uint32_t code, uint32_t bytes);
 /* Both, for whoever stands in for the kernel: a worker, a wait for an event, the end of a parked shutdown. */
 void op__complete(struct op *op, uint32_t code, uint32_t bytes);
-/* For a system that keeps an operation from one call to the next: takes in what one call did. True if there is another to make;
-   false: the operation is settled (OP_SETTLED), and op__complete() or PORT_DONE ends it. */
-bool op__progress(struct op *op, const struct piece *piece);
 /* As op__in_kernel() (poller.h), with one party more, so that it can be looked at in peace; op__let_go() ends that. */
 struct op *op__hold_in_kernel(struct poller *poller, pier_operation id);
 /* One party more, by somebody who knows that there is one already; and one less. */

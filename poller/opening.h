@@ -6,7 +6,7 @@
 
 /* In the submitting thread, if it is certain not to wait there: everything on the way to the file is in the system's cache, and nothing
    is created or cut. False: nothing was done. */
-bool opening__at_once(struct op *op, struct piece *piece);
+bool opening__at_once(struct op *op);
 /* The attempt itself: a descriptor that does not block (O_NONBLOCK), or -1 and errno; and whether whoever can wait would be told the same. */
 int opening__try(struct poller *poller, const char *path, int flags);
 bool opening__is_final(int code);

@@ -1,5 +1,6 @@
 #include "opening.h"
 #include "at_once.h"
+#include "piece.h"
 #include "port.h"
 
 #include <errno.h>
@@ -44,7 +45,8 @@ int opening__try(struct poller *poller, const char *path, int flags) {
   return descriptor;
 }
 
-bool opening__at_once(struct op *op, struct piece *piece) {
+bool opening__at_once(struct op *op) {
+  struct piece piece;
   const struct port_backend *backend = op->handle->poller->backend;
   int flags = op->as.open.flags;
   if (backend->gathers && backend->gathers(op->handle))
@@ -56,8 +58,8 @@ bool opening__at_once(struct op *op, struct piece *piece) {
     return false;
   if (descriptor >= 0)
     fcntl(descriptor, F_SETFL, flags); /* nobody has asked for it to stay so */
-  opening__took(op, descriptor < 0 ? -errno : descriptor, piece);
-  return true;
+  opening__took(op, descriptor < 0 ? -errno : descriptor, &piece);
+  return !op__progress(op, &piece);
 }
 
 int opening__wait(struct poller *poller, const char *path, int flags) {

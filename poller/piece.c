@@ -96,3 +96,10 @@ bool piece__take_in_part(struct op *op, const struct piece *piece) {
   op->bytes += piece->bytes;
   return op->slot.kind == OP_ACCEPT && piece->code && port__peer_went_away(piece->code);
 }
+
+bool piece__may_go_on(struct op *op) {
+  if (op__asked_to_end(op) == PIER_OK && !handle__is_closing(op->handle))
+    return true;
+  op->ready.code = port__cancelled(); /* what is left undone was not a success */
+  return false;
+}

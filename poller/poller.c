@@ -193,7 +193,7 @@ static inline void poller__put(struct poller *poller, struct ready *ready) {
 
 void poller__enqueue(struct poller *poller, struct ready *ready) { poller__put(poller, ready); }
 
-void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready) {
+HOT void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready) {
   if (handle && !strand__enter(&handle->strand, ready))
     poller__count(poller, COUNTER_HAND_OVERS, 1);
   else

@@ -197,6 +197,9 @@ void port__prepare(struct op *op);
 /* Makes the system call, and counts it. PORT_DONE: it ended there, `piece` says how (unless OP_SETTLED says that it is taken in
    already), and no packet will come. */
 enum port_start port__submit(struct op *op, struct piece *piece);
+/* The same, and the handle is put on the port if it has to, where nothing comes of the operation before this thread has left it alone: it is given
+   away (op__give_away()), and the port sees to whatever comes of it. False: it is to be submitted in the usual way. */
+bool port__submit_away(struct op *op);
 /* Writes to a stream or sends a datagram here and now, behind all that was submitted: PIER_OK and how much went; PIER_EAGAIN if that cannot
    be had without waiting, or never with this handle; or what the system says. The caller has entered the handle. */
 int port__try_write(struct handle *handle, const void *bytes, size_t length_bytes, size_t *written_bytes);

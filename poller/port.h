@@ -15,6 +15,7 @@ struct port_backend {
   int (*associate)(struct handle *handle);
   void (*disassociate)(struct handle *handle);
   enum port_start (*submit)(struct op *op, struct piece *piece);
+  bool (*submit_away)(struct op *op); /* null: never */
   void (*cancel)(struct op *op);
   /* Of a file that is loaded, where one call of the system's can do that: takes what it needs, before anybody knows of the operation; false:
      it is to be loaded in another way. And gives that back, instead of beginning it; begins it; false: likewise. Null: there is no such call. */

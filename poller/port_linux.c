@@ -2,6 +2,7 @@
 #include "at_once.h"
 #include "load.h"
 #include "opening.h"
+#include "piece.h"
 #include "port.h"
 #include "transfer.h"
 
@@ -88,15 +89,15 @@ enum port_start port__submit(struct op *op, struct piece *piece) {
   return poller->backend->submit(op, piece);
 }
 
+bool port__submit_away(struct op *op) {
+  const struct port_backend *backend = op__poller(op)->backend;
+  return backend->submit_away && backend->submit_away(op);
+}
+
 bool port__at_once(struct op *op) {
-  struct piece piece;
-  bool made;
-  if (op->slot.kind == OP_LOAD)
-    return load__at_once(op);
-  do
-    made = op->slot.kind == OP_OPEN ? opening__at_once(op, &piece) : at_once__move(op, &piece);
-  while (made && op__progress(op, &piece));
-  return made;
+  if (op->slot.kind <= OP_WRITE)
+    return at_once__move(op);
+  return op->slot.kind == OP_LOAD ? load__at_once(op) : op->slot.kind == OP_OPEN && opening__at_once(op);
 }
 
 void port__block(struct op *op, struct piece *piece) {

@@ -16,19 +16,51 @@ static int op__status(const struct op *op, uint64_t word) {
   return pier_error_from_system(op->ready.code);
 }
 
-static void op__finish_data(struct op *op) {
-  struct op_data *data = &op->as.data;
-  if (op__is(op, OP_SEQUENTIAL)) {
-    /* The whole length was taken at the submit. What was not moved is given back, unless somebody has gone on from there. */
-    uint64_t end = data->offset;
-    for (uint32_t part = 0; part < data->count; part++)
-      end += data->parts[part].length;
-    if (data->offset + op->bytes != end)
-      atomic_compare_exchange_strong(&op->handle->position, &end, data->offset + op->bytes);
-  }
+/* The whole length was taken at the submit. What was not moved is given back, unless somebody has gone on from there. */
+static void op__give_back(struct op *op) {
+  const struct op_data *data = &op->as.data;
+  uint64_t end = data->offset;
+  for (uint32_t part = 0; part < data->count; part++)
+    end += data->parts[part].length;
+  if (data->offset + op->bytes != end)
+    atomic_compare_exchange_strong(&op->handle->position, &end, data->offset + op->bytes);
+}
+
+static void op__finish_transfer(struct op *op, pier_result *result) {
+  if (op__is(op, OP_ADDRESSED) && op->slot.kind == OP_READ && !op__is_multishot(op)) /* its last callback is about no datagram */
+    port__sender(op, &result->from);
+  if (op__is(op, OP_SEQUENTIAL))
+    op__give_back(op);
   if (op__is(op, OP_GATHERED))
-    free(data->one.base);
+    free(op->as.data.one.base);
   op__uncount(op);
+}
+
+static void op__finish(struct op *op, pier_result *result) {
+  switch ((enum op_code)op->slot.kind) {
+  case OP_ACCEPT:
+  case OP_CONNECT:
+  case OP_PIPE_ACCEPT:
+  case OP_OPEN:
+    if (result->status == PIER_OK)
+      result->status = port__opened(op, &result->opened);
+    else
+      port__abandon(op);
+    break;
+  case OP_LOAD:
+    port__abandon(op);
+    break;
+  case OP_WORK:
+    if (!op__is(op, OP_REFUSED))
+      result->opened = op->as.work.opened;
+    break;
+  case OP_READ:
+  case OP_WRITE:
+  case OP_SHUTDOWN:
+  case OP_IOCTL:
+  case OP_FOREIGN:
+    break; /* nothing of theirs is left */
+  }
 }
 
 void op__result(struct poller *poller, struct op *op, pier_result *result) {
@@ -46,34 +78,8 @@ void op__result(struct poller *poller, struct op *op, pier_result *result) {
     result->handle = op->as.refused;
   if (refused && !op->handle && op->slot.kind != OP_LOAD)
     return; /* it never had anything */
-  switch ((enum op_code)op->slot.kind) {
-  case OP_READ:
-    if (op__is(op, OP_ADDRESSED) && !op__is_multishot(op)) /* its last callback is about no datagram */
-      port__sender(op, &result->from);
-    op__finish_data(op);
-    break;
-  case OP_WRITE:
-    op__finish_data(op);
-    break;
-  case OP_ACCEPT:
-  case OP_CONNECT:
-  case OP_PIPE_ACCEPT:
-  case OP_OPEN:
-    if (result->status == PIER_OK)
-      result->status = port__opened(op, &result->opened);
-    else
-      port__abandon(op);
-    break;
-  case OP_LOAD:
-    port__abandon(op);
-    break;
-  case OP_WORK:
-    if (!refused)
-      result->opened = op->as.work.opened;
-    break;
-  case OP_SHUTDOWN:
-  case OP_IOCTL:
-  case OP_FOREIGN:
-    break; /* nothing of theirs is left */
-  }
+  if (op->slot.kind > OP_WRITE)
+    op__finish(op, result);
+  else if (op__is(op, OP_SEQUENTIAL | OP_GATHERED | OP_COUNTED | OP_ADDRESSED)) /* a file's, placed by the caller, has none of these */
+    op__finish_transfer(op, result);
 }

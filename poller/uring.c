@@ -273,6 +273,7 @@ const struct port_backend uring_backend = {
     .associate = uring__associate,
     .disassociate = files__leave,
     .submit = uring__submit,
+    .submit_away = uring__submit_away,
     .cancel = uring__cancel,
     .claim_load = uring__claim_load,
     .disclaim_load = uring__disclaim_load,

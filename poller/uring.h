@@ -171,6 +171,7 @@ void uring__take_over(struct poller *poller);
 
 /* uring_operation.c: operations, from their submit to their end. */
 enum port_start uring__submit(struct op *op, struct piece *piece);
+bool uring__submit_away(struct op *op);
 void uring__launch(struct op *op);
 void uring__cancel(struct op *op);
 bool uring__cancel_all(struct handle *handle);

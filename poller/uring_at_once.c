@@ -1,4 +1,5 @@
 /* Calls that are made inside the submit: a plain call costs less than a submission and a completion, as long as it does not wait. */
+#include "piece.h"
 #include "transfer.h"
 #include "uring.h"
 

@@ -71,6 +71,19 @@ static void uring__fill_connect(struct io_uring_sqe *entry, struct op *op) {
   io_uring_prep_connect(entry, (int)op->handle->native, (const struct sockaddr *)(const void *)op->as.connect.system_address, length);
 }
 
+/* An accept that finds nobody has made a socket and a file in vain, which is more than the rest of it. Where others wait already nobody is there,
+   so it only begins when somebody comes. Kernels from 6.10 on can do that, and those say so (IORING_FEAT_RECVSEND_BUNDLE). */
+#define ACCEPTS_CAN_WAIT_FIRST (1u << 14)
+#define ACCEPT_POLL_FIRST (1u << 2)
+
+static void uring__fill_accept(struct io_uring_sqe *entry, struct op *op) {
+  const struct handle *listener = op->handle;
+  bool others = (atomic_load_explicit(&((struct handle *)listener)->slot.word, memory_order_relaxed) & HANDLE_FLIGHTS) > 1;
+  io_uring_prep_accept(entry, (int)listener->native, NULL, NULL, SOCK_CLOEXEC);
+  if (others && op->slot.kind == OP_ACCEPT && (uring__home(listener)->ring.features & ACCEPTS_CAN_WAIT_FIRST))
+    entry->ioprio |= ACCEPT_POLL_FIRST;
+}
+
 void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *header) {
   if (op__is_multishot(op)) {
     io_uring_prep_poll_multishot(entry, (int)op->handle->native, POLLIN | POLLRDHUP);
@@ -87,7 +100,7 @@ void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *heade
     return;
   case OP_ACCEPT:
   case OP_PIPE_ACCEPT:
-    io_uring_prep_accept(entry, (int)op->handle->native, NULL, NULL, SOCK_CLOEXEC);
+    uring__fill_accept(entry, op);
     return;
   case OP_CONNECT:
     uring__fill_connect(entry, op);

@@ -3,6 +3,7 @@
 #include "datagram.h"
 #include "gather.h"
 #include "opening.h"
+#include "piece.h"
 #include "transfer.h"
 #include "uring.h"
 
@@ -113,6 +114,22 @@ enum port_start uring__submit(struct op *op, struct piece *piece) {
       uring__hand_launch(op);
   }
   return PORT_PENDING;
+}
+
+/* What ends, ends when this thread, or another one in its place, looks at the ring; and who wants its end has his cancel put in line behind it, or
+   has left his mark before and is seen by uring__push(). */
+bool uring__submit_away(struct op *op) {
+  struct handle *handle = op->handle;
+  if (op->slot.kind == OP_PIPE_ACCEPT || uring__has_lanes(op) || !uring__is_home(handle))
+    return false;
+  pier_state state = handle__standing(handle);
+  if (state == PIER_STATE_BLOCKING) /* a worker's */
+    return false;
+  if (state == PIER_STATE_FRESH)
+    handle__associate(handle);
+  op__give_away(op);
+  uring__launch(op);
+  return true;
 }
 
 void uring__cancel(struct op *op) {

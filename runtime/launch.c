@@ -1,7 +1,7 @@
 /* From a call of the user's to an operation in flight. */
 #include "loop.h"
 
-struct op *loop__begin(pier_handle id, enum op_code code, pier_callback callback, void *context, pier_operation *operation) {
+HOT struct op *loop__begin(pier_handle id, enum op_code code, pier_callback callback, void *context, pier_operation *operation) {
   *operation = 0;
   struct poller *poller = poller__of(id, ID_HANDLE);
   struct op *op = poller ? op__acquire(poller, code, callback, context) : NULL;
@@ -28,6 +28,8 @@ pier_operation loop__launch(pier_loop *loop, struct op *op, uint64_t deadline_ns
   pier_operation id = op__id(&loop->poller, op);
   if (op__end_at_once(op))
     return id; /* no deadline comes before that */
+  if (deadline_ns == PIER_NO_DEADLINE && op__launch_away(op))
+    return id;
   op__publish(op);
   if (deadline_ns != PIER_NO_DEADLINE) {
     /* Before the launch: afterwards the operation may be over already. If its time comes before the system call has gone

@@ -1,7 +1,7 @@
 #include "run.h"
 
 /* What follows on a strand waits behind what was due before it, so that no handle keeps the others out. */
-static void run__strand(struct poller *poller, struct strand *strand) {
+static inline void run__strand(struct poller *poller, struct strand *strand) {
   struct ready *next = strand__next(strand);
   if (next)
     poller__enqueue(poller, next);

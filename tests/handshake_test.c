@@ -79,6 +79,78 @@ static void b31_a_cancel_inside_the_submit(void **state) {
   support__close(loop);
 }
 
+/* In the loop's own thread a submit may be over when it returns, and nobody sees to it afterwards: an accept, whose end is asked for before its
+   call is made, there or in another thread. */
+typedef struct own_thread {
+  pier_loop *loop;
+  pier_handle listener;
+  support_outcome *accepted;
+  pier_operation operation;
+  void (*intrude)(struct op *op);
+} own_thread;
+
+static void submit_an_accept(const pier_result *result) {
+  own_thread *self = result->context;
+  intruder__begin(self->loop, self->listener);
+  intruder.closed = support__outcome();
+  pier_hooks = (struct hooks){.before_launch = self->intrude};
+  self->operation = pier_tcp_accept(self->listener, PIER_NO_DEADLINE, support__take, self->accepted);
+}
+
+static void intrude_elsewhere(struct op *op, void (*intrude)(void *)) {
+  if (intruder__is_meant(op)) {
+    pier_operation id = op__id(op->handle->poller, op);
+    support__thread_join(support__thread_start(intrude, &id));
+  }
+}
+static void cancel_it(void *context) { intruder.status = pier_cancel(*(pier_operation *)context); }
+static void close_its_handle(void *context) {
+  (void)context;
+  intruder.status = pier_close(intruder.handle, support__take, intruder.closed);
+}
+static void cancel_elsewhere(struct op *op) { intrude_elsewhere(op, cancel_it); }
+static void close_elsewhere(struct op *op) { intrude_elsewhere(op, close_its_handle); }
+
+/* The accept's outcome; the listener is left as the intruder has it. */
+static support_outcome *accept_with(pier_loop *loop, pier_handle listener, void (*intrude)(struct op *op)) {
+  own_thread *self = support__alloc(sizeof *self);
+  *self = (own_thread){.loop = loop, .listener = listener, .accepted = support__outcome(), .intrude = intrude};
+  assert_true(pier_post(loop, submit_an_accept, self) != 0);
+  support__await(loop, self->accepted);
+  assert_true(self->operation != 0);
+  assert_int_equal(atomic_load(&self->accepted->calls), 1);
+  assert_status(intruder.status, PIER_OK);
+  return self->accepted;
+}
+
+static void b31_a_cancel_inside_the_submit_of_the_loops_thread(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_address address;
+  pier_handle listener = streams__tcp_listen(loop, &address);
+  await_status(loop, accept_with(loop, listener, cancel_in_between), PIER_ECANCELED);
+  intruder__end();
+  await_status(loop, accept_with(loop, listener, cancel_elsewhere), PIER_ECANCELED);
+  intruder__end();
+  support__close_handle(loop, listener);
+  support__close(loop);
+}
+
+static void b34_a_close_inside_the_submit_of_the_loops_thread(void **state) {
+  (void)state;
+  void (*const intruders[])(struct op *) = {close_in_between, close_elsewhere};
+  pier_loop *loop = support__open();
+  for (int i = 0; i < 2; i++) {
+    pier_address address;
+    support_outcome *accepted = accept_with(loop, streams__tcp_listen(loop, &address), intruders[i]);
+    await_status(loop, accepted, PIER_ECLOSED);
+    await_status(loop, intruder.closed, PIER_OK);
+    assert_true(accepted->at_ns <= intruder.closed->at_ns);
+    intruder__end();
+  }
+  support__close(loop);
+}
+
 /* The same with a close: the read ends, and the close is called back after it. */
 static void b34_a_close_inside_the_submit(void **state) {
   (void)state;
@@ -226,6 +298,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(b31_a_cancel_inside_the_submit),     SUPPORT_TEST_POOL(b31_a_cancel_inside_the_submit),
       SUPPORT_TEST(b34_a_close_inside_the_submit),      SUPPORT_TEST_POOL(b34_a_close_inside_the_submit),
+      SUPPORT_TEST(b31_a_cancel_inside_the_submit_of_the_loops_thread),
+      SUPPORT_TEST(b34_a_close_inside_the_submit_of_the_loops_thread),
       SUPPORT_TEST_POOL(b33_a_deadline_inside_the_submit),
       SUPPORT_TEST_POOL(b41_a_completion_before_the_submit_returns),
       SUPPORT_TEST_POOL(a_timer_that_is_moved_on_its_way_wakes_who_waits),

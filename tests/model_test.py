@@ -50,9 +50,10 @@ class Model:
 ALL = [
     # The word of a strand is another one.
     Model("lifecycle", ["*.[ch]"], r"atomic_(?:store|fetch|compare_exchange)\w*\(&[^;&]*?(?:slot(?:\.|->)|\)->)word\b",
-          {"packets": [], "moved": ["MOVED"], "workers": ["WORKERS"], "gated": ["GATED"]},
+          {"packets": [], "moved": ["MOVED"], "workers": ["WORKERS"], "away": ["WORKERS", "AWAY"],
+           "gated": ["GATED"]},
           {"MUTANT_NO_EARLY": [], "MUTANT_NO_RECHECK": [], "MUTANT_CANCELLER_NO_PARTY": [], "MUTANT_MOVE_IN_TWO": [],
-           "MUTANT_GATE_NO_RECHECK": ["GATED"]}),
+           "MUTANT_GATE_NO_RECHECK": ["GATED"], "MUTANT_AWAY_NO_RECHECK": ["WORKERS", "AWAY"]}),
     Model("posts", ["posts.[ch]"], r"atomic_(?:store|fetch|exchange|compare_exchange)\w*\(",
           {"posts": []},
           {"MUTANT_CLAIM_IN_TWO": [], "MUTANT_LEAVE_IN_TWO": [], "MUTANT_LEAVE_A_LATE_ONE": [], "MUTANT_OPEN_ASIDE": [],

@@ -12,7 +12,8 @@
    Every run ends, for submits are counted. So "never" is an error at the end, where nobody can move any more. A pending call
    ends by itself or, where it is stuck, only when its end is asked for.
 
-   Variants: WORKERS (a worker stands in for the kernel, as for blocking handles), MOVED (where the handle is
+   Variants: WORKERS (a worker stands in for the kernel, as for blocking handles), AWAY (the submitter keeps no party, as where a ring is the
+   submitting thread's), MOVED (where the handle is
    decides whether an operation ends by a packet or by an event, and somebody moves it), GATED (nobody knows yet what the handle is: operations
    wait at its gate for an answer that comes or does not). Mutants, each to be found: see the #ifdefs. */
 #define SLOTS 1
@@ -123,6 +124,14 @@ inline op__publish(s) {
   }
 }
 
+/* Nor this; and here the kernel is alone with it. */
+inline op__give_away(s) {
+  atomic {
+    assert(parties[s] == 0 && !kernel[s]);
+    parties[s] = 1; kernel[s] = true; started[s] = true
+  }
+}
+
 /* A file's call that need not wait: to the callback without a party. */
 inline op__end_at_once(s) {
   atomic {
@@ -168,6 +177,31 @@ inline port__submit(s, done) {
   }
   if
   :: !done -> in_call[s] = false /* the call has returned */
+  :: else
+  fi
+}
+
+/* Under the ring's lock, which cancels come by too. One whose end is asked for is settled there. */
+inline port__submit_away(s, done) {
+  atomic {
+    assert(at[s] != PENDING && h_generation == life[s] && !h_moving);
+#ifdef MUTANT_AWAY_NO_RECHECK
+    done = false;
+#else
+    done = cancelled[s] || h_closing;
+#endif
+    if
+    :: done
+    :: else ->
+       at[s] = PENDING;
+       if
+       :: stuck[s] = true
+       :: stuck[s] = false
+       fi
+    fi
+  }
+  if
+  :: done -> op__complete_settled(s)
   :: else
   fi
 }
@@ -475,17 +509,25 @@ proctype submitter(byte number; byte key) {
      :: !gated -> op__end_at_once(s); goto out
      :: true
      fi;
+#ifdef AWAY
+     op__give_away(s);
+#else
      op__publish(s);
+#endif
      atomic {
        if
        :: number == 0 -> id_slot = s; id_generation = generation[s] /* the timer, and whoever cancels, know it before the launch */
        :: else
        fi
      }
+#ifdef AWAY
+     port__submit_away(s, done)
+#else
      if
      :: gated -> op__submitted(s, was_early); port__hold_back(s, gated)
      :: else -> op__launch(s)
      fi
+#endif
   :: else -> atomic { life[s] = NONE; due!READY_OPERATION(s) } /* op__refuse() */
   fi;
 out:
