@@ -266,27 +266,23 @@ static enum port_start op__start(struct op *op, bool on_port, struct piece *piec
   return PORT_PENDING;
 }
 
-static bool op__end_load_at_once(struct op *op) {
-  struct poller *poller = op__poller(op);
-  if (!port__at_once(op))
-    return false;
-  poller__count(poller, COUNTER_IMMEDIATE, 1);
-  poller__deliver(poller, NULL, &op->ready);
-  return true;
+/* A file's, or one that is loaded. */
+static bool op__may_end_at_once(const struct op *op) {
+  const struct handle *handle = op->handle;
+  return handle ? handle->slot.kind == PIER_KIND_FILE && op->slot.kind <= OP_OPEN && !op__is_gated(op) : op->slot.kind == OP_LOAD;
 }
 
-bool op__end_at_once(struct op *op) {
+HOT bool op__end_at_once(struct op *op) {
+  struct poller *poller = op__poller(op);
   struct handle *handle = op->handle;
-  if (!handle)
-    return op->slot.kind == OP_LOAD && op__end_load_at_once(op);
-  if (handle->slot.kind != PIER_KIND_FILE || op->slot.kind > OP_OPEN || op__is_gated(op))
+  if (!op__may_end_at_once(op))
     return false;
-  if (handle__standing(handle) == PIER_STATE_FRESH) /* it stands where it would after any other operation */
+  if (handle && handle__standing(handle) == PIER_STATE_FRESH) /* it stands where it would after any other operation */
     handle__associate(handle);
   if (!port__at_once(op))
     return false;
-  poller__count(handle->poller, COUNTER_IMMEDIATE, 1);
-  poller__deliver(handle->poller, handle, &op->ready);
+  poller__count(poller, COUNTER_IMMEDIATE, 1);
+  poller__deliver(poller, handle, &op->ready);
   return true;
 }
 

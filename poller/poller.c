@@ -182,22 +182,32 @@ void poller__wake(struct poller *poller) {
     thread__yield();
 }
 
-/* In line here, because what is delivered comes this way most of the time. */
-static inline void poller__put(struct poller *poller, struct ready *ready) {
-  struct turn *turn = turn__here();
-  if (turn && turn->poller == poller && turn__keep(turn, ready))
-    return;
+static void poller__put_in_inbox(struct poller *poller, struct ready *ready) {
   if (inbox__push(&poller->inbox, ready))
     poller__wake(poller);
 }
 
+/* In line here, because what is delivered comes this way most of the time. */
+static inline void poller__put(struct poller *poller, struct ready *ready) {
+  struct turn *turn = turn__here();
+  if (!turn || turn->poller != poller || !turn__keep(turn, ready))
+    poller__put_in_inbox(poller, ready);
+}
+
 void poller__enqueue(struct poller *poller, struct ready *ready) { poller__put(poller, ready); }
 
-HOT void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready) {
-  if (handle && !strand__enter(&handle->strand, ready))
-    poller__count(poller, COUNTER_HAND_OVERS, 1);
-  else
+static void poller__deliver_in_order(struct poller *poller, struct strand *strand, struct ready *ready) {
+  if (strand__enter(strand, ready))
     poller__put(poller, ready);
+  else
+    poller__count(poller, COUNTER_HAND_OVERS, 1);
+}
+
+HOT void poller__deliver(struct poller *poller, struct handle *handle, struct ready *ready) {
+  if (!handle || strand__is_open(&handle->strand))
+    poller__put(poller, ready);
+  else
+    poller__deliver_in_order(poller, &handle->strand, ready);
 }
 
 void poller__tell(struct poller *poller) {

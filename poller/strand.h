@@ -25,6 +25,11 @@ static inline void strand__init(struct strand *strand, bool open) {
   strand->turned = NULL;
 }
 
+/* One that is so stays so. */
+static inline bool strand__is_open(const struct strand *strand) {
+  return atomic_load_explicit(&((struct strand *)strand)->word, memory_order_relaxed) == STRAND_OPEN;
+}
+
 /* True: the strand was idle, it is now the caller's, who has to see to it that `ready` is run and then calls strand__next().
    False: left to the thread that runs the strand. */
 bool strand__enter_busy(struct strand *strand, struct ready *ready);

@@ -84,7 +84,28 @@ static void uring__fill_accept(struct io_uring_sqe *entry, struct op *op) {
     entry->ioprio |= ACCEPT_POLL_FIRST;
 }
 
+/* A file's read or write of one part: what comes most. */
+static bool uring__is_plain(const struct op *op) {
+  return op->slot.kind <= OP_WRITE && op->handle->slot.kind == PIER_KIND_FILE && op->as.data.count == 1 && op->system[URING_PHASE] == URING_CALL;
+}
+
+static void uring__fill_plain(struct io_uring_sqe *entry, const struct op *op) {
+  const struct handle *file = op->handle;
+  struct op_piece piece = op__piece(op);
+  int descriptor = file->place ? file->place - 1 : (int)file->native;
+  if (op->slot.kind == OP_WRITE)
+    io_uring_prep_write(entry, descriptor, piece.base, piece.bytes, piece.offset);
+  else
+    io_uring_prep_read(entry, descriptor, piece.base, piece.bytes, piece.offset);
+  if (file->place)
+    entry->flags |= IOSQE_FIXED_FILE;
+}
+
 void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *header) {
+  if (uring__is_plain(op)) {
+    uring__fill_plain(entry, op);
+    return;
+  }
   if (op__is_multishot(op)) {
     io_uring_prep_poll_multishot(entry, (int)op->handle->native, POLLIN | POLLRDHUP);
     return;

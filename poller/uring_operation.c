@@ -128,7 +128,8 @@ bool uring__submit_away(struct op *op) {
   if (state == PIER_STATE_FRESH)
     handle__associate(handle);
   op__give_away(op);
-  uring__launch(op);
+  if (!uring__ask(op)) /* with nothing before it, and no readiness to wait for */
+    uring__finish(op);
   return true;
 }
 

@@ -168,7 +168,7 @@ static uint32_t run__posts(pier_loop *loop, uint32_t callbacks_max) {
   return ran;
 }
 
-uint32_t run__one(pier_loop *loop, struct ready *ready, uint32_t callbacks_max) {
+HOT uint32_t run__one(pier_loop *loop, struct ready *ready, uint32_t callbacks_max) {
   switch ((enum ready_kind)ready->kind) {
   case READY_OPERATION: {
     struct op *op = op__of_ready(ready);
