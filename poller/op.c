@@ -133,8 +133,7 @@ static bool op__would_overtake(const struct op *op) {
          atomic_load_explicit(&op->handle->pending[op->slot.kind == OP_WRITE], memory_order_seq_cst) > own;
 }
 
-/* Asks whoever has the operation for its end. */
-static COLD void op__ask_system(struct op *op) {
+void op__ask_system(struct op *op) {
   struct op *parked = op;
   /* The kind first: whoever completes an operation of the port's may be writing its flags just now. */
   if ((op->slot.kind != OP_WORK && op->slot.kind != OP_SHUTDOWN) || op__is_gated(op))
@@ -417,69 +416,3 @@ struct op *op__hold_in_kernel(struct poller *poller, pier_operation id) {
 
 void op__hold_more(struct op *op) { atomic_fetch_add_explicit(&op->slot.word, OP_PARTY, memory_order_acq_rel); }
 void op__let_go(struct op *op) { op__leave(op, OP_PARTY); }
-
-/* ---- Cancelling ---- */
-
-/* The canceller is a party of the operation. */
-static int op__ask(struct poller *poller, struct op *op, uint64_t before) {
-  int status = PIER_OK;
-  poller__count(poller, COUNTER_CANCELS, 1);
-  HOOK(cancelling, op);
-  if (op->slot.kind == OP_WORK && !op__is_gated(op))
-    status = poller->cancel_work(poller, op);
-  else if (before & OP_STARTED)
-    op__ask_system(op);
-  op__leave(op, OP_PARTY);
-  return status;
-}
-
-int op__cancel(struct poller *poller, pier_operation id, uint64_t why) {
-  struct slot *slot = slab__at(&poller->operations, id__slot(id));
-  if (!slot)
-    return PIER_ENOENT;
-  uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
-  do {
-    if (slot__generation(word) != id__generation(id) || !(word & OP_PARTIES))
-      return PIER_ENOENT;
-    if (word & OP_CANCEL)
-      why = word & OP_TIMED_OUT; /* the first to ask has given the reason */
-  } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, (word | OP_CANCEL | why) + OP_PARTY, memory_order_acq_rel,
-                                                  memory_order_acquire));
-  return op__ask(poller, op__of_slot(slot), word);
-}
-
-/* Holds the operation in a slot, if there is one in flight, so that it can be looked at. */
-static bool op__hold(struct slot *slot) {
-  uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
-  do {
-    if (!(word & OP_PARTIES))
-      return false;
-  } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word + OP_PARTY, memory_order_acq_rel, memory_order_acquire));
-  return true;
-}
-
-void op__cancel_each(struct poller *poller, const struct handle *handle) {
-  uint32_t made = atomic_load_explicit(&poller->operations.slots_made, memory_order_acquire);
-  for (uint32_t i = 0; i < made; i++) {
-    struct slot *slot = slab__at(&poller->operations, i);
-    if (!op__hold(slot))
-      continue;
-    struct op *op = op__of_slot(slot);
-    if (op->handle != handle) {
-      op__leave(op, OP_PARTY);
-      continue;
-    }
-    uint64_t before = atomic_fetch_or_explicit(&slot->word, OP_CANCEL, memory_order_acq_rel);
-    if (before & OP_CANCEL)
-      op__leave(op, OP_PARTY);
-    else
-      op__ask(poller, op, before);
-  }
-}
-
-int pier_cancel(pier_operation operation) {
-  if (operation == 0 || id__kind(operation) != ID_OPERATION)
-    return PIER_EINVAL;
-  struct poller *poller = poller__of(operation, ID_OPERATION);
-  return poller ? op__cancel(poller, operation, 0) : PIER_ENOENT;
-}

@@ -205,20 +205,19 @@ struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback c
 void op__release(struct poller *poller, struct op *op);
 
 /* Takes the operation on `handle`, which has been entered (or on none: work, whose arguments are set). It is the caller's alone until
-   op__publish(), op__end_at_once() or op__refuse_bound(). */
+   op__publish(), op__launch_away(), op__end_at_once() or op__refuse_bound(). */
 void op__bind(struct op *op, struct handle *handle);
-
-/* Instead, and of the launch too, by a port that has the operation from here on (port__submit_away()): the kernel is its one party. */
-void op__give_away(struct op *op);
 
 /* From here on its parties are two, the caller and the kernel, and it can be found: it may have a deadline, and somebody may ask for its end. */
 void op__publish(struct op *op);
+/* Instead, by a port that has it from here on and sees to its end (port__submit_away()): the kernel is its one party. */
+void op__give_away(struct op *op);
 
 /* Instead, and of the launch too: a file's calls that are certain not to wait are made here and now. True: that was its end, and at no time could
    anybody have known of it. False: some of it may be done, and it goes on as any other. */
 bool op__end_at_once(struct op *op);
 
-/* Instead, where the submitter need not see to anything behind its call. False: nothing was done. */
+/* Instead of op__publish() and the launch, where the submitter need not see to anything behind its call. False: nothing was done. */
 bool op__launch_away(struct op *op);
 
 /* A stream's operation is going to wait: it counts among the handle's pending ones, which the others may not overtake, until its callback
@@ -265,8 +264,14 @@ void op__launch_again(struct op *op);
 /* Starts one that was left waiting, or ends it if that was asked for meanwhile. */
 void op__relaunch(struct op *op);
 
+/* Asks whoever has the operation for its end. The caller is a party of it. */
+COLD void op__ask_system(struct op *op);
+
 /* Asks for the end of the operation `id` of this poller; `why` is 0 or OP_TIMED_OUT. Statuses as pier_cancel(). */
 int op__cancel(struct poller *poller, pier_operation id, uint64_t why);
+
+/* All others in flight of the same kind on the same handle whose end nobody wants; each is held while it is looked at. */
+COLD void op__each_alike(struct poller *poller, const struct op *op, void (*visit)(struct op *other));
 
 /* Asks for the end of every operation of a handle, one by one. */
 void op__cancel_each(struct poller *poller, const struct handle *handle);

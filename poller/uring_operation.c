@@ -8,6 +8,7 @@
 #include "uring.h"
 
 #include <errno.h>
+#include <poll.h>
 
 /* Whether its calls are made here, when a poll says that they can be: see transfer.h; and reads of nothing only ask for readiness. */
 static bool uring__is_ours(const struct op *op) {
@@ -202,6 +203,22 @@ static bool uring__outcome(struct op *op, int32_t result, struct piece *piece) {
   return true;
 }
 
+static bool uring__somebody_waits(const struct handle *listener) {
+  struct pollfd one = {.fd = (int)listener->native, .events = POLLIN};
+  poller__count(listener->poller, COUNTER_SYSTEM_CALLS, 1);
+  return poll(&one, 1, 0) > 0;
+}
+
+/* For a connection the kernel calls one accept of those that wait. If that one has been called and ended by a cancel before it took the connection,
+   nobody tells the others. So their calls are broken off: nobody has asked for that, and they are made again (op__was_orphaned()). */
+static COLD void uring__pass_on(struct op *op) {
+  struct handle *listener = op->handle;
+  bool alone = (atomic_load_explicit(&listener->slot.word, memory_order_relaxed) & HANDLE_FLIGHTS) == 1;
+  if (alone || op__asked_to_end(op) == PIER_OK || handle__is_closing(listener) || !uring__somebody_waits(listener))
+    return;
+  op__each_alike(listener->poller, op, uring__push_cancel);
+}
+
 bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32_t flags) {
   struct op *op = op__in_kernel(poller, id);
   struct piece piece;
@@ -215,6 +232,8 @@ bool uring__completed(struct poller *poller, uint64_t id, int32_t result, uint32
     uring__load_closed(op, result);
     return true;
   }
+  if (result == -ECANCELED && (op->slot.kind == OP_ACCEPT || op->slot.kind == OP_PIPE_ACCEPT))
+    uring__pass_on(op);
   if (op->slot.kind == OP_READ && uring__has_lanes(op) && op->system[URING_PHASE] == URING_CALL)
     uring__received(op, result, flags);
   bool goes_on = !uring__outcome(op, result, &piece) ? uring__ask(op) : op__progress(op, &piece) && uring__begin(op);
