@@ -2,6 +2,7 @@
  * loop's wait. */
 #include "standin_win.h"
 
+#include "local.h"
 #include "streams.h"
 
 #include <string.h>
@@ -187,9 +188,9 @@ static void ends_without(pier_loop *loop, const pier_handle ends[2], char *buffe
   await_status(loop, read, PIER_ETIMEDOUT);
 }
 
-/* A slot keeps its event, so there are no more of them than slots that go round: what the threads of the loop and this one have in
-   stock (LOCAL_SLOTS), and those in use. */
-#define EVENTS_MAX 128u
+/* A slot keeps its event, so there are no more of them than slots that go round: what the threads of the loop have in stock, all of them full in
+   the worst case, and those in use, of which a thread that is none of them takes a new one then. */
+#define EVENTS_MAX (SUPPORT_THREADS * LOCAL_SLOTS + 16)
 
 /* One association for each operation that goes pending, and no kernel object for any of them after the first ones. */
 static void an_operation_is_one_association(void **state) {
