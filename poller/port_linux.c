@@ -2,7 +2,6 @@
 #include "at_once.h"
 #include "load.h"
 #include "opening.h"
-#include "piece.h"
 #include "port.h"
 #include "transfer.h"
 
