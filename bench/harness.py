@@ -18,9 +18,11 @@ from samples import Measured, check_pair, check_same
 from workloads import WORKLOADS
 
 ROUNDS_QUICK = 3
+PATIENCE_QUICK = 3
 BUSY_LOAD = 1.5
-SHORTER_COUNTED = 4  # a program that strace or the simulator slows down is given less to do
+SHORTER_COUNTED = 4  # a program that strace or the simulator slows down is given less to do,
 SHORTER_SIMULATED = 20
+COUNTED_MILLISECONDS = 500  # or where it goes by the time, so much that its beginning and end do not show
 
 
 def options_read():
@@ -105,7 +107,10 @@ class Harness:
         return workload.heavy and self.options.quick
 
     def rounds(self, workload):
-        return 1 if self.light(workload) else self.options.rounds * workload.patience
+        if self.light(workload):
+            return 1
+        patience = 1 if self.target.windows else min(workload.patience, PATIENCE_QUICK) if self.options.quick else workload.patience
+        return self.options.rounds * patience
 
     def runs(self, workload):
         simulated = self.simulate and not workload.heavy
@@ -113,9 +118,10 @@ class Harness:
 
     def run_once(self, workload, column, shorter=1, **how):
         arguments = dict(workload.arguments(self.target, self.options.quick))
-        for name in ("operations", "milliseconds"):
-            if name in arguments:
-                arguments[name] = max(1, arguments[name] // shorter)
+        if "operations" in arguments:
+            arguments["operations"] = max(1, arguments["operations"] // shorter)
+        if "milliseconds" in arguments and shorter > 1:
+            arguments["milliseconds"] = COUNTED_MILLISECONDS
         arguments["workload"] = workload.program
         if column.way.form:
             arguments["form"] = column.way.form

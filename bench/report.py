@@ -38,16 +38,16 @@ def label_width(target):
 
 
 def line(measured, target, backend):
-    """tcp_echo_100      pier 41,203/s   libuv 30,118/s   floor 43,950/s   pier/libuv 1.37 [1.33 1.41]   pier/floor 0.94"""
+    """tcp_echo_100      pier 41,203/s   libuv 30,118/s   floor 43,950/s   pier/libuv 1.37 [1.33 1.41] ±0.01   pier/floor 0.94 [0.91 0.95] ±0.01"""
     workload, samples = measured.workload, measured.view(backend)
     parts = [f"{side} {figure(samples[side].median, workload.unit)}" for side in SIDES if side in samples]
     text = (workload.name + target.label(backend)).ljust(label_width(target)) + "".join(f"{part:<23}" for part in parts)
     if "pier" in samples and "libuv" in samples:
-        text += "pier/libuv {:.2f} [{:.2f} {:.2f}]".format(*ratio(samples["pier"], samples["libuv"])).ljust(31)
+        text += f"pier/libuv {ratio(samples['pier'], samples['libuv'])}".ljust(38)
     if "pier" in samples and "floor" in samples:
-        text += "pier/floor {:.2f} [{:.2f} {:.2f}]".format(*ratio(samples["pier"], samples["floor"]))
+        text += f"pier/floor {ratio(samples['pier'], samples['floor'])}"
     if "pier" not in samples and "floor" in samples and "libuv" in samples:
-        text += "floor/libuv {:.2f} [{:.2f} {:.2f}]".format(*ratio(samples["floor"], samples["libuv"]))
+        text += f"floor/libuv {ratio(samples['floor'], samples['libuv'])}"
     return text.rstrip()
 
 
@@ -64,7 +64,7 @@ def means(results, backend):
     found = {}
     views = counted_views(results, backend)
     for under in ("libuv", "floor"):
-        values = [ratio(view["pier"], view[under])[0] for view in views if "pier" in view and under in view]
+        values = [ratio(view["pier"], view[under]).median for view in views if "pier" in view and under in view]
         if values:
             found[f"pier/{under}"] = geometric_mean(values)
     return found
@@ -83,7 +83,8 @@ def processor_means(results, backend):
 
 
 def aims_missed(results, backend):
-    missed = []
+    """What is below its aim, and what is so by less than these rounds can tell."""
+    missed, undecided = [], []
     mean, aim = means(results, backend).get("pier/libuv"), results.target.aim_means.get(backend)
     if mean and aim and mean < aim:
         missed.append(f"geometric mean pier/libuv {mean:.2f} (aim {aim:g})")
@@ -91,13 +92,14 @@ def aims_missed(results, backend):
         view = measured.view(backend)
         for under, aim in measured.workload.aims(results.target).items():
             if "pier" in view and under in view:
-                value = ratio(view["pier"], view[under])[0]
-                if value < aim:
-                    missed.append(f"{measured.workload.name} pier/{under} {value:.2f} (aim {aim:g})")
+                found = ratio(view["pier"], view[under])
+                if found.median < aim:
+                    below = missed if found.surely_upper < aim else undecided
+                    below.append(f"{measured.workload.name} pier/{under} {found} (aim {aim:g})")
         bytes_each = view["pier"].extra("memory_each") if "pier" in view else None
         if bytes_each and measured.workload.aim_memory_bytes and bytes_each > measured.workload.aim_memory_bytes:
             missed.append(f"{measured.workload.name} {bytes_each:,.0f} bytes for each (aim {measured.workload.aim_memory_bytes})")
-    return missed
+    return missed, undecided
 
 
 def table(title, columns, rows):
@@ -188,7 +190,7 @@ def also(results):
             for backend in results.backends:
                 view = measured.view(backend)
                 if "pier" in view and view.get(column.way.name) is samples and column.way.side != "pier":
-                    text += f"   pier{results.target.label(backend)}/this " + "{:.2f} [{:.2f} {:.2f}]".format(*ratio(view["pier"], samples))
+                    text += f"   pier{results.target.label(backend)}/this {ratio(view['pier'], samples)}"
             print(text)
 
 
@@ -213,8 +215,10 @@ def summary(results):
             lines.append(f"geometric mean{label}".ljust(24) + "   ".join(f"{name} {value:.2f}" for name, value in mean.items()))
             lines.append(f"processor time{label}".ljust(24) +
                          "   ".join(f"{name} {value:.2f}" for name, value in processor_means(results, backend).items()))
-            missed = aims_missed(results, backend)
-            lines.append(f"below its aim{label}".ljust(24) + ("; ".join(missed) if missed else "none"))
+            missed, undecided = aims_missed(results, backend)
+            lines.append(f"below its aim{label}".ljust(24) + ("; ".join(missed) or "none"))
+            if undecided:
+                lines.append(f"perhaps below{label}".ljust(24) + "; ".join(undecided))
     lines.append("libuv".ljust(24) + results.version)
     return lines
 
@@ -225,8 +229,9 @@ def ratios(results, measured):
         view = measured.view(backend)
         for name, samples in view.items():
             if "pier" in view and name != "pier":
-                value, lower, upper = ratio(view["pier"], samples)
-                found.setdefault(backend, {})[f"pier/{name}"] = {"median": value, "lower_quartile": lower, "upper_quartile": upper}
+                value = ratio(view["pier"], samples)
+                found.setdefault(backend, {})[f"pier/{name}"] = {"median": value.median, "lower_quartile": value.lower, "upper_quartile": value.upper,
+                                                                 "surely_lower": value.surely_lower, "surely_upper": value.surely_upper}
     return found
 
 
@@ -238,7 +243,8 @@ def write_json(path, results, failures, settings):
         "backends": results.backends,
         "geometric_mean": {backend: means(results, backend) for backend in results.backends},
         "geometric_mean_of_processor_time": {backend: processor_means(results, backend) for backend in results.backends},
-        "below_its_aim": {backend: aims_missed(results, backend) for backend in results.backends},
+        "below_its_aim": {backend: aims_missed(results, backend)[0] for backend in results.backends},
+        "perhaps_below": {backend: aims_missed(results, backend)[1] for backend in results.backends},
         "failures": failures,
         "sizes": results.sizes,
         "summary": summary(results),

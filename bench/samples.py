@@ -1,6 +1,7 @@
 """Samples of one workload: checks that the sides did the same work, and makes figures of them."""
 
 import statistics
+from dataclasses import dataclass
 
 from programs import Failure
 
@@ -124,8 +125,35 @@ class Measured:
         return {column.title: samples for column, samples in self.samples.items()}
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """The median of the ratios within a round, between what the middle half of them lies, and between what the true median does (19 times of 20)."""
+
+    median: float
+    lower: float
+    upper: float
+    surely_lower: float
+    surely_upper: float
+
+    def __str__(self):
+        error = max(self.surely_upper - self.median, self.median - self.surely_lower)
+        return f"{self.median:.2f} [{self.lower:.2f} {self.upper:.2f}] ±{error:.2f}"
+
+
+def rank_outside(count):
+    """How many of so many sorted values lie outside an interval that has the true median in it 19 times of 20, on each side. Each value lies above it
+    or below with the same chance, however they are distributed; for fewer than six no interval of theirs is as sure as that."""
+    chance, outside = 0.5 ** count, 0
+    below = chance
+    while below <= 0.025:
+        outside += 1
+        chance *= (count - outside + 1) / outside
+        below += chance
+    return max(0, outside - 1)
+
+
 def ratio(over, under):
-    """The median of the ratios within a round, and between what the middle half of them lies."""
-    each = [a / b for a, b in zip(over.rates, under.rates)]
+    each = sorted(a / b for a, b in zip(over.rates, under.rates))
     lower, median, upper = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
-    return median, lower, upper
+    outside = rank_outside(len(each))
+    return Ratio(median, lower, upper, each[outside], each[-1 - outside])

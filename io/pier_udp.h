@@ -70,7 +70,11 @@ PIER_API pier_operation pier_send_to(pier_handle handle, const void *buffer, siz
 /** Sends datagrams here and now, as many as go without waiting, in their order: no operation, no callback. #PIER_OK with their number in
  *  `*sent`, at least one; #PIER_EAGAIN with 0 where none can go without waiting, or where sends that were submitted before wait, and always
  *  for a Windows socket that was registered: use pier_send_to(). Otherwise what pier_send_to() says of the first that could not be sent, and 0.
- *  `count` may be anything up to #PIER_PARTS_MAX. Addresses and bytes are yours again at once. Any thread. (sendmmsg; WSASendTo for each.) */
+ *  `count` may be anything up to #PIER_PARTS_MAX. Addresses and bytes are yours again at once.
+ *
+ *  On Linux those that follow each other to one address and are of one length, the last perhaps shorter, go through the network's code as one and are
+ *  cut at its end, which is several times cheaper; what is on the wire is the same. It is not done on a socket where you have set UDP_SEGMENT
+ *  yourself. Any thread. (sendmmsg, UDP_SEGMENT; WSASendTo for each.) */
 PIER_API int pier_try_send(pier_handle handle, const pier_datagram *datagrams, size_t count, size_t *sent);
 
 /** Receives one datagram into several parts, in their order. */

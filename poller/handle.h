@@ -60,7 +60,10 @@ struct handle {
   void *foreign_context;
   pier_callback on_close;
   void *close_context;
-  _Atomic uint64_t position;   /* a file's own */
+  union {
+    _Atomic uint64_t position; /* a file's own */
+    uint16_t run_below;        /* of a UDP socket, under the lanes' lock: shorter datagrams may go as a run (sends.h); 0: not known yet */
+  };
   void *detail;                /* what its kind adds; freed with the handle */
   struct lane lanes[2];        /* reading and writing: who is served, and who waits */
 };

@@ -33,7 +33,9 @@ enum counter {
 };
 
 #define LOCAL_SLOTS 32u
-#define LOCAL_CHUNK_BYTES 65536u
+/* Twice what programs usually write at a time: a read that brings one such write whole is then a short one, and nobody has to ask
+   whether there is more. */
+#define LOCAL_CHUNK_BYTES 131072u
 
 struct local {
   _Atomic uint64_t counts[COUNTERS];

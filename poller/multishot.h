@@ -8,11 +8,10 @@
 
 #include "poller.h"
 
-/* What it asks for at a time. */
-#define MULTISHOT_BYTES LOCAL_CHUNK_BYTES
+/* What it is lent at most where it has to have a buffer while it waits. No smaller, or a datagram would be cut. */
+#define MULTISHOT_BYTES 65536u
 
-/* And what a stream is lent where it has to have a buffer while it waits: a record of TLS goes in with all that is around it. A datagram is
-   never cut. */
+/* And what a stream is lent at first: a record of TLS goes in with all that is around it. */
 #define LENT_STREAM_BYTES 17408u
 
 /* There is a chunk, or its end is asked for, and the caller is the one who has it in hand: has it run. Not before its submitter has let go

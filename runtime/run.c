@@ -34,7 +34,7 @@ static COLD void run__foreign(struct poller *poller, struct op *op) {
 }
 
 /* A buffer where the thread has none for itself; no smaller, or a datagram would be cut. */
-#define SPARE_CHUNK_BYTES LOCAL_CHUNK_BYTES
+#define SPARE_CHUNK_BYTES 65536u
 
 /* What is the same in all results of one that goes on. */
 static void run__begin_more(const struct poller *poller, const struct op *op, pier_result *result) {
@@ -67,9 +67,9 @@ static uint32_t run__received(const struct poller *poller, struct op *op, struct
   return ran;
 }
 
-/* A stream that is ahead of its reader is caught up with, a MiB at a time: what its peer has in hand then goes out at once, not a buffer
+/* A stream that is ahead of its reader is caught up with, two MiB at a time: what its peer has in hand then goes out at once, not a buffer
    here and a buffer there. */
-#define CHUNKS_IN_A_ROW 32u
+#define CHUNKS_IN_A_ROW 16u
 
 static uint32_t run__chunks_in(pier_loop *loop, struct op *op, struct chunk chunk, uint32_t callbacks_max) {
   struct poller *poller = &loop->poller;

@@ -69,6 +69,11 @@ int faulty_recvmmsg(int descriptor, struct mmsghdr *headers, unsigned count, int
   return fault__moves(FAULT_RECEIVE, &length) ? recvmmsg(descriptor, headers, count, flags, timeout) : -1;
 }
 
+int faulty_sendmmsg(int descriptor, struct mmsghdr *headers, unsigned count, int flags) {
+  size_t length = SIZE_MAX;
+  return fault__moves(FAULT_SEND, &length) ? sendmmsg(descriptor, headers, count, flags) : -1;
+}
+
 ssize_t faulty_sendmsg(int descriptor, const struct msghdr *header, int flags) {
   struct iovec cut[PARTS_MAX];
   struct msghdr shorter = *header;

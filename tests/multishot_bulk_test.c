@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { STREAMS = 12, STREAM_BYTES = 1 << 20, FULL = 65536, BUFFERS_MAX = 64 };
+enum { STREAMS = 12, STREAM_BYTES = 1 << 20, FULL = 131072, BUFFERS_MAX = 64 };
 
 static const streams_sort sorts[] = {STREAMS_TCP, STREAMS_KEPT_TCP};
 

@@ -26,6 +26,10 @@
    in the cache. Against each other in one round the sides were 0.9 to 1.2 so. */
 #define SEND_BUFFER_BYTES 131072
 
+/* Some machines have BBR for the usual one. That sends by the clock, as fast as it takes the way to be: in a third of the time of `tcp_pump_1` nobody had
+   anything to do, and reads of 65,000 bytes were a quarter faster than reads of 65,536. Every Linux has Reno, and lets everybody choose it. */
+#define CONGESTION_CONTROL "reno"
+
 struct client_set {
   int poller;
 };
@@ -42,6 +46,10 @@ static int connect__tcp(uint64_t port) {
   int buffer_bytes = SEND_BUFFER_BYTES;
   error = setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
   bench_check(error == 0, "SO_SNDBUF", errno);
+#ifdef TCP_CONGESTION
+  error = setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, CONGESTION_CONTROL, sizeof CONGESTION_CONTROL - 1);
+  bench_check(error == 0, "TCP_CONGESTION", errno);
+#endif
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   error = connect(fd, (const struct sockaddr *)&address, sizeof address);
   bench_check(error == 0, "connect", errno);

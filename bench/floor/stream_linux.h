@@ -5,7 +5,7 @@
 #include "../common/bench.h"
 
 #define FLOOR_ECHO_BYTES_MAX 4096
-#define FLOOR_PUMP_BYTES 65536
+#define FLOOR_PUMP_BYTES 131072
 
 /* Reads from connected sockets until each has come to its end, and sends everything back if it is an echo. Counts the bytes; begins and ends the
  * measured part. The sockets are closed. Returns the number of receives that brought something. */

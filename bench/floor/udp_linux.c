@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,16 +32,27 @@ static int pump__open(struct sockaddr_in *bound) {
   return made;
 }
 
+/* All are of one length and go to one address: the kernel is given them as one, and the length to cut it to. */
 static void pump__send(struct pump *pump) {
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(uint16_t))];
+  } mark = {.header = {.cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT}};
+  uint16_t length = (uint16_t)pump->count.options->block_bytes;
   unsigned count = 0;
 
   while (count < BATCH_MAX && bench_datagrams_may_send(&pump->count)) {
     pump->parts[count] = (struct iovec){pump->buffers[count], bench_datagrams_next(&pump->count, pump->buffers[count])};
-    pump->headers[count].msg_hdr =
-        (struct msghdr){.msg_name = &pump->to, .msg_namelen = sizeof pump->to, .msg_iov = &pump->parts[count], .msg_iovlen = 1};
     count++;
   }
-  bench_check(sendmmsg(pump->sender, pump->headers, count, 0) == (int)count, "sendmmsg", errno);
+  memcpy(CMSG_DATA(&mark.header), &length, sizeof length);
+  struct msghdr message = {.msg_name = &pump->to,
+                           .msg_namelen = sizeof pump->to,
+                           .msg_iov = pump->parts,
+                           .msg_iovlen = count,
+                           .msg_control = mark.bytes,
+                           .msg_controllen = sizeof mark.bytes};
+  bench_check(sendmsg(pump->sender, &message, 0) == (ssize_t)count * length, "sendmsg", errno);
 }
 
 static void pump__receive(struct pump *pump) {

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <uv.h>
 
-#define BUFFER_BYTES 65536
+#define BUFFER_BYTES 131072
 #define BACKLOG 512
 
 struct server {
@@ -37,7 +37,7 @@ struct answer {
 };
 
 /* One for all connections: what is read is answered, or copied, before the next read. */
-static char shared_buffer[BUFFER_BYTES];
+static _Alignas(4096) char shared_buffer[BUFFER_BYTES];
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
   (void)handle;
