@@ -43,14 +43,14 @@ class Workload:
         return {**self.options, **getattr(self, length), **under_wine}
 
 
-def timed():
+def timed(patience=6):
     """Natively many short rounds: what the machine does beside changes from one tenth of a second to the next, and what all sides meet with alike cancels
     out. Under Wine starting a program is dear."""
     return {
         "full": {"milliseconds": 100, "warmup": 30},
         "quick": {"milliseconds": 100, "warmup": 30},
         "wine": {"full": {"milliseconds": 2000, "warmup": 200}, "quick": {"milliseconds": 300, "warmup": 50}},
-        "patience": 6,
+        "patience": patience,
     }
 
 
@@ -78,7 +78,7 @@ WORKLOADS = (
              wine={"full": {"connections": 2000, "operations": 10000}}, heavy=True, aim_memory_bytes=512),
     # No floor: it would be as many of tcp_echo_100's as there are threads, each with its share of the connections.
     *(Workload(f"scale_{threads}", "tcp", "tcp_scale", f"tcp_echo_100 with {threads} poller threads, libuv with {threads} loops; not pinned",
-               {"connections": 100, "block": 64, "threads": threads}, **timed(), threads=True, pinned=False, heavy=True, floor=False)
+               {"connections": 100, "block": 64, "threads": threads}, **timed(patience=18), threads=True, pinned=False, heavy=True, floor=False)
       for threads in (1, 2, 4)),
     Workload("pipe_echo_1", "pipe", "pipe_echo", "64-byte round trips over 1 named pipe",
              {"block": 64}, **timed()),

@@ -4,7 +4,7 @@
    completions reach their strands in their order, and in the usual case no thread hands anything to another. One of the threads, the
    keeper, also looks after the inbox and the timers.
 
-   A callback may take long, or wait for another one. So there is a watchman: a thread that finds out, within two milliseconds, that a seat's
+   A callback may take long, or wait for another one. So there is a watchman: a thread that finds out, within milliseconds, that a seat's
    thread has not come back from its callbacks. It then has one that is free stand in: that one takes what is due there, and looks at that
    port as well as at its own until the thread is back. The watchman sleeps when there is nothing to watch. */
 #ifndef PIER_SEATS_H
@@ -33,6 +33,7 @@ struct watch {
   struct condition changed;
   _Atomic bool active;
   uint64_t beats[SEATS_MAX]; /* at the last look */
+  uint64_t found_ns;         /* when somebody was last found away; 0: never */
   struct thread thread;
 };
 

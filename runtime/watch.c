@@ -1,20 +1,28 @@
 /* The watchman of a loop whose poller threads have seats: see seats.h. */
 #include "seats.h"
 
-/* Who has been in callbacks for so long is away: two milliseconds, with the watchman's own wake. Each look takes the processor from a
-   thread that is busy, so there is none before somebody can be away. */
-#define WATCH_AWAY_NS 1800000u
+/* Who has been in callbacks for so long is away. Each look takes the processor from a thread that is busy, so there is none before somebody can
+   be away, and looks are close together only where a thread has been away lately: callbacks that take long are seldom the only ones of their kind.
+   A loop with one thread has nobody who could stand in for it: just what it has submitted waits. */
+#define WATCH_AWAY_NS 7000000u
+#define WATCH_WARY_NS 1800000u
+#define WATCH_LATELY_NS 1000000000u
 /* And while somebody is, for what he does meanwhile. */
 #define WATCH_TICK_NS 1000000u
 /* Without a beat for so long there is nothing to watch: whoever is in callbacks has been found away by then. */
 #define WATCH_QUIET_NS 8000000u
 
+static uint64_t watch__patience_ns(const struct seats *seats, uint64_t now_ns) {
+  bool lately = seats->watch.found_ns && now_ns - seats->watch.found_ns < WATCH_LATELY_NS;
+  return lately && seats->count > 1 ? WATCH_WARY_NS : WATCH_AWAY_NS;
+}
+
 /* In what time the seat's thread is away, unless it comes back; 0: it is. */
 static uint64_t watch__away_in_ns(struct seats *seats, uint32_t index, uint64_t now_ns) {
   struct seat *seat = &seats->seat[index];
   if (!seats__is_busy(atomic_load_explicit(&seat->beat, memory_order_seq_cst)))
-    return WATCH_AWAY_NS;
-  uint64_t away_ns = atomic_load_explicit(&seat->begun_ns, memory_order_relaxed) + WATCH_AWAY_NS;
+    return watch__patience_ns(seats, now_ns);
+  uint64_t away_ns = atomic_load_explicit(&seat->begun_ns, memory_order_relaxed) + watch__patience_ns(seats, now_ns);
   return away_ns > now_ns ? away_ns - now_ns : 0;
 }
 
@@ -36,7 +44,7 @@ static void watch__call_somebody(struct seats *seats) {
 
 /* Gives the time until the next look. */
 static uint64_t watch__look(struct seats *seats) {
-  uint64_t away = 0, now_ns = clock__now_ns(), next_ns = WATCH_AWAY_NS;
+  uint64_t away = 0, now_ns = clock__now_ns(), next_ns = watch__patience_ns(seats, now_ns);
   for (uint32_t i = 0; i < seats->count; i++) {
     uint64_t in_ns = watch__away_in_ns(seats, i, now_ns), look_ns = in_ns ? in_ns : WATCH_TICK_NS;
     next_ns = look_ns < next_ns ? look_ns : next_ns;
@@ -46,6 +54,7 @@ static uint64_t watch__look(struct seats *seats) {
     away |= seats__bit(i);
   }
   if (away) {
+    seats->watch.found_ns = now_ns;
     atomic_fetch_or_explicit(&seats->unattended, away, memory_order_acq_rel);
     watch__call_somebody(seats);
   }
