@@ -1,6 +1,8 @@
 /* Callbacks that take long, or wait for others, on a loop with threads of its own: what they need goes on beside them. */
 #include "streams.h"
 
+#include <stdlib.h>
+#include <string.h>
 
 enum { PAIRS = 8 };
 
@@ -124,13 +126,15 @@ typedef struct note {
   uint64_t at_ns;
 } note;
 
-static void note_and_let_go(const pier_result *result) {
-  note *self = result->context;
+static void note_and_let_go(pier_loop *loop, pier_timer timer, void *context) {
+  note *self = context;
+  (void)loop;
+  (void)timer;
   self->at_ns = pier_now_ns();
   support__event_set(self->slow->leave);
 }
 
-/* How long a post waits that has come behind a slow one. */
+/* How long a timer waits that is due behind a slow post. */
 static uint64_t wait_behind_a_slow_post_ns(pier_loop *loop) {
   stayer *self = stayer__open();
   note *behind = support__alloc(sizeof *behind);
@@ -138,27 +142,33 @@ static uint64_t wait_behind_a_slow_post_ns(pier_loop *loop) {
   assert_true(pier_post(loop, stay, self) != 0);
   support__until_count(loop, &self->arrived, 1, "the slow post");
   uint64_t begun_ns = pier_now_ns();
-  assert_true(pier_post(loop, note_and_let_go, behind) != 0);
+  assert_true(pier_timer_start(loop, 0, 0, note_and_let_go, behind) != 0);
   support__until_count(loop, &self->left, 1, "the end of the slow post");
   assert_int_equal(atomic_load(&self->timed_out), 0);
   support__event_close(self->leave);
   return behind->at_ns - begun_ns;
 }
 
-/* A loop with io_uring looks for slow callbacks each seven milliseconds, and each two when it has found one. The best of many, for the
-   machine may be busy. */
+static int compare_ns(const void *a, const void *b) {
+  uint64_t left, right;
+  memcpy(&left, a, sizeof left);
+  memcpy(&right, b, sizeof right);
+  return left < right ? -1 : left > right;
+}
+
+/* A loop with io_uring looks for slow callbacks each seven milliseconds, and each two when it has found one. Of many the better ones, for the
+   machine may be busy; not the best, for now and then another thread is just about to look after the timers. */
 static void after_a_slow_callback_the_next_is_noticed_soon(void **state) {
-  enum { ROUNDS = 20 };
+  enum { ROUNDS = 20, BETTER = ROUNDS / 4 };
   (void)state;
   pier_loop *loop = support__open();
-  uint64_t best_ns = UINT64_MAX;
-  for (int round = 0; round < ROUNDS; round++) {
-    uint64_t waited_ns = wait_behind_a_slow_post_ns(loop);
-    if (round && waited_ns < best_ns)
-      best_ns = waited_ns;
-  }
-  print_message("a post behind a slow one waits for %.2f ms at best\n", (double)best_ns / 1e6);
-  assert_true(best_ns < 5 * PIER_MILLISECOND);
+  uint64_t waits_ns[ROUNDS];
+  wait_behind_a_slow_post_ns(loop); /* the first one */
+  for (int round = 0; round < ROUNDS; round++)
+    waits_ns[round] = wait_behind_a_slow_post_ns(loop);
+  qsort(waits_ns, ROUNDS, sizeof waits_ns[0], compare_ns);
+  print_message("a timer behind a slow post waits for %.2f ms\n", (double)waits_ns[BETTER] / 1e6);
+  assert_true(waits_ns[BETTER] < 5 * PIER_MILLISECOND);
   support__close(loop);
 }
 
