@@ -107,10 +107,8 @@ class Harness:
         return workload.heavy and self.options.quick
 
     def rounds(self, workload):
-        if self.light(workload):
-            return 1
         patience = 1 if self.target.windows else min(workload.patience, PATIENCE_QUICK) if self.options.quick else workload.patience
-        return self.options.rounds * patience
+        return patience if self.light(workload) else self.options.rounds * patience
 
     def runs(self, workload):
         simulated = self.simulate and not workload.heavy

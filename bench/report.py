@@ -94,7 +94,7 @@ def aims_missed(results, backend):
             if "pier" in view and under in view:
                 found = ratio(view["pier"], view[under])
                 if found.median < aim:
-                    below = missed if found.surely_upper < aim else undecided
+                    below = missed if found.is_surely_below(aim) else undecided
                     below.append(f"{measured.workload.name} pier/{under} {found} (aim {aim:g})")
         bytes_each = view["pier"].extra("memory_each") if "pier" in view else None
         if bytes_each and measured.workload.aim_memory_bytes and bytes_each > measured.workload.aim_memory_bytes:

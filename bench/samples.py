@@ -125,17 +125,27 @@ class Measured:
         return {column.title: samples for column, samples in self.samples.items()}
 
 
+# Fewer rounds say nothing of how sure they are: even all of them have the true median between them less than 15 times of 16.
+ROUNDS_TO_BE_SURE = 5
+
+
 @dataclass(frozen=True)
 class Ratio:
-    """The median of the ratios within a round, between what the middle half of them lies, and between what the true median does (19 times of 20)."""
+    """The median of the ratios within a round, between what the middle half of them lies, and between what the true median does (19 times of 20;
+    None for too few rounds)."""
 
     median: float
     lower: float
     upper: float
-    surely_lower: float
-    surely_upper: float
+    surely_lower: float | None
+    surely_upper: float | None
+
+    def is_surely_below(self, aim):
+        return self.surely_upper is not None and self.surely_upper < aim
 
     def __str__(self):
+        if self.surely_upper is None:
+            return f"{self.median:.2f} [{self.lower:.2f} {self.upper:.2f}]"
         error = max(self.surely_upper - self.median, self.median - self.surely_lower)
         return f"{self.median:.2f} [{self.lower:.2f} {self.upper:.2f}] ±{error:.2f}"
 
@@ -155,5 +165,7 @@ def rank_outside(count):
 def ratio(over, under):
     each = sorted(a / b for a, b in zip(over.rates, under.rates))
     lower, median, upper = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
+    if len(each) < ROUNDS_TO_BE_SURE:
+        return Ratio(median, lower, upper, None, None)
     outside = rank_outside(len(each))
     return Ratio(median, lower, upper, each[outside], each[-1 - outside])

@@ -19,7 +19,7 @@ class Workload:
     needs_file: str = ""  # "read": the large file, "small": the small ones, "write": one that it makes itself
     threads: bool = False  # more than one thread in the program
     pinned: bool = True
-    heavy: bool = False  # with --quick one round is enough, and neither calls nor instructions are counted
+    heavy: bool = False  # with --quick few rounds are enough, and neither calls nor instructions are counted
     patience: int = 1  # natively: so many times the target's rounds, and each so much shorter
     floor: bool = True  # false where there is none to speak of; the row says why
     again: bool = False  # the work of another row in another way: not counted twice in the means
