@@ -97,6 +97,28 @@ static void the_peer_needs_no_address(void **state) {
   datagrams__close(&pair);
 }
 
+/* Alone, to an address, to the peer, and with nobody to go to. */
+static void one_goes_alone(void **state) {
+  (void)state;
+  datagrams pair = datagrams__open(DATAGRAMS_OWN);
+  char buffer[8];
+  pier_datagram addressed = {"one", 3, &pair.addresses[0]}, to_the_peer = {"two", 3, NULL};
+  const pier_datagram *each[] = {&addressed, &to_the_peer};
+  size_t sent = 99;
+  assert_true(pier_try_send(pair.ends[1], &to_the_peer, 1, &sent) != PIER_OK);
+  assert_int_equal(sent, 0);
+  assert_status(pier_udp_connect(pair.ends[1], &pair.addresses[0]), PIER_OK);
+  for (unsigned i = 0; i < 2; i++) {
+    support_outcome *received = datagrams__receive(pair.ends[0], buffer, sizeof buffer);
+    assert_status(pier_try_send(pair.ends[1], each[i], 1, &sent), PIER_OK);
+    assert_int_equal(sent, 1);
+    await_status(pair.loop, received, PIER_OK);
+    assert_int_equal(received->got.bytes, 3);
+    assert_memory_equal(buffer, each[i]->base, 3);
+  }
+  datagrams__close(&pair);
+}
+
 /* The first that cannot be sent says why, and those before it have gone. */
 static void one_that_is_too_large_stops_the_rest(void **state) {
   (void)state;
@@ -151,6 +173,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       TRY_TEST(many_arrive_in_their_order),
       TRY_TEST(the_peer_needs_no_address),
+      TRY_TEST(one_goes_alone),
       TRY_TEST(one_that_is_too_large_stops_the_rest),
       TRY_TEST(bad_input_has_a_status),
   };
