@@ -34,6 +34,9 @@ extern PIER_API struct hooks pier_hooks;
 extern PIER_API void (*_Atomic pier_hook_dozing)(struct poller *poller);
 extern PIER_API bool (*_Atomic pier_hook_noting)(struct handle *handle);
 
+/* So many processors there are for the loops that are opened next; 0: as many as the system says. */
+extern PIER_API _Atomic uint32_t pier_hook_processors;
+
 static inline void hook__dozing(struct poller *poller) {
   void (*dozing)(struct poller *) = pier_hook_dozing;
   if (dozing)
@@ -48,11 +51,13 @@ static inline bool hook__refuses_noting(struct handle *handle) {
 #define HOOK(name, argument) (pier_hooks.name ? pier_hooks.name(argument) : (void)0)
 #define HOOK_DOZING(poller) hook__dozing(poller)
 #define HOOK_REFUSES_NOTING(handle) hook__refuses_noting(handle)
+#define HOOK_PROCESSORS(count) (pier_hook_processors ? pier_hook_processors : (count))
 #define HOOK_REFUSES(name, ...) (pier_hooks.name && pier_hooks.name(__VA_ARGS__))
 #else
 #define HOOK(name, argument) ((void)0)
 #define HOOK_DOZING(poller) ((void)0)
 #define HOOK_REFUSES_NOTING(handle) false
+#define HOOK_PROCESSORS(count) (count)
 #define HOOK_REFUSES(name, ...) false
 #endif
 

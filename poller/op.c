@@ -6,6 +6,7 @@
 struct hooks pier_hooks;
 void (*_Atomic pier_hook_dozing)(struct poller *poller);
 bool (*_Atomic pier_hook_noting)(struct handle *handle);
+_Atomic uint32_t pier_hook_processors;
 #endif
 
 HOT struct op *op__acquire(struct poller *poller, enum op_code code, pier_callback callback, void *context) {

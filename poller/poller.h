@@ -260,8 +260,8 @@ uintptr_t port__native(struct poller *poller);
 /* These three only where a poller may have seats (runtime/seats.h). Another's callback takes long: what it submits goes to the system
    at once from now on, until its thread looks at its port again. */
 void port__hurry(struct poller *poller, uint32_t seat);
-/* Wakes the thread of a seat. */
-void port__nudge(struct poller *poller, uint32_t seat);
+/* Wakes the thread of a seat. False: it was awake, and looks whether there is something to do before it sleeps. */
+bool port__nudge(struct poller *poller, uint32_t seat);
 /* For who stands in at another seat (turn->seat is that one's), when he has looked at its port: has his own port wake him when there is
    more. False: there is already, and he is to look again. */
 bool port__watch(struct poller *poller, uint32_t own_seat);

@@ -36,7 +36,7 @@ struct port_backend {
   void (*end)(struct op *op);
   /* Of a backend with seats. */
   void (*hurry)(struct poller *poller, uint32_t seat);
-  void (*nudge)(struct poller *poller, uint32_t seat);
+  bool (*nudge)(struct poller *poller, uint32_t seat);
   bool (*watch)(struct poller *poller, uint32_t own_seat);
   /* Has trust__tick() called in TRUST_TICK_NS; false: that cannot be. And for a handle that is noted: if it is behind, its reader goes on. */
   bool (*arm)(struct poller *poller);

@@ -192,7 +192,7 @@ bool port__is_wake(const struct poller *poller, const pier_packet *packet) {
 
 void port__flush(struct poller *poller) { poller->backend->flush(poller); }
 void port__hurry(struct poller *poller, uint32_t seat) { poller->backend->hurry(poller, seat); }
-void port__nudge(struct poller *poller, uint32_t seat) { poller->backend->nudge(poller, seat); }
+bool port__nudge(struct poller *poller, uint32_t seat) { return poller->backend->nudge(poller, seat); }
 bool port__watch(struct poller *poller, uint32_t own_seat) { return poller->backend->watch(poller, own_seat); }
 void port__collect(struct poller *poller) { poller__wait(poller, 0); }
 uintptr_t port__native(struct poller *poller) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -126,6 +127,17 @@ void thread__join(struct thread *thread) {
 }
 
 void thread__yield(void) { sched_yield(); }
+
+/* A set of the usual size is too small where there are more than 1,024. */
+uint32_t thread__processors(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 0;
+}
+
+uint64_t thread__preemptions(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nivcsw : 0;
+}
 
 /* Not pthread_self(): that is an address, and the next thread has it. Whoever keeps a number would take it for the one that ended. */
 uint64_t thread__self(void) {

@@ -1,4 +1,5 @@
 /* The io_uring backend: completions from the kernel, as the port's. */
+#include "hook.h"
 #include "uring.h"
 
 #include <errno.h>
@@ -79,12 +80,20 @@ static void uring__arm(struct poller *poller) {
   turn__end(&turn);
 }
 
+/* More threads at work than there are processors would only take them from one another, and each sleep as often as all together. The rest
+   stand in for those whose callbacks take long. */
+static uint32_t uring__homes(uint32_t rings) {
+  uint32_t processors = HOOK_PROCESSORS(thread__processors());
+  return processors && processors < rings ? processors : rings;
+}
+
 static int uring__open(struct poller *poller, uint32_t threads) {
   uint32_t count = threads ? threads : 1;
   struct uring *uring = calloc(1, sizeof *uring + count * sizeof uring->rings[0]);
   if (!uring)
     return PIER_ENOMEM;
   port_common__open(&uring->common);
+  uring->homes = uring__homes(count);
   int status = PIER_OK;
   while (uring->count < count && status == PIER_OK) {
     status = uring__open_ring(&uring->rings[uring->count], threads > 0);
@@ -116,10 +125,12 @@ static void uring__wake(struct poller *poller) {
 
 /* ---- Where each poller thread has a ring ---- */
 
-static void uring__nudge(struct poller *poller, uint32_t seat) {
+static bool uring__nudge(struct poller *poller, uint32_t seat) {
   struct uring_ring *ring = &uring__of(poller)->rings[seat];
-  if (inbox__tell(&ring->inbox))
+  bool slept = inbox__tell(&ring->inbox);
+  if (slept)
     eventfd_write(ring->wake, 1);
+  return slept;
 }
 
 static bool uring__watch(struct poller *poller, uint32_t own_seat) {

@@ -50,14 +50,15 @@ struct uring_ring {
   struct msghdr headers[URING_ENTRIES]; /* one per entry of the queue: the kernel has copied it when it has taken the entry */
 };
 
-/* A loop that is driven has one ring; one with poller threads has one for each of them, and a handle belongs to one of these by its
-   slot. */
+/* A loop that is driven has one ring; one with poller threads has one for each of them. A handle belongs to one of the first `homes` of these,
+   by its slot. */
 struct uring {
   struct port_common common; /* first: see port_common__of() */
   _Atomic bool hosted;       /* somebody has been given the ring, of a loop that is driven */
   _Atomic bool shown;        /* so the ring polls the set, and not the set the ring */
   uint64_t set_armed_by;     /* as armed_by, of that poll */
   uint32_t count;
+  uint32_t homes;
   struct uring_ring rings[];
 };
 
@@ -85,8 +86,8 @@ static inline struct uring *uring__of(struct poller *poller) { return poller->sy
 static inline uint64_t uring__key(struct poller *poller, unsigned own) { return (uint64_t)(uintptr_t)poller->system + own; }
 
 static inline uint32_t uring__seat(const struct handle *handle) {
-  uint32_t count = uring__of(handle->poller)->count;
-  return count == 1 ? 0 : slab__index(&handle->slot) % count; /* a loop that is driven has better things to do than divide */
+  uint32_t homes = uring__of(handle->poller)->homes;
+  return homes == 1 ? 0 : slab__index(&handle->slot) % homes; /* a loop that is driven has better things to do than divide */
 }
 static inline struct uring_ring *uring__home(const struct handle *handle) { return &uring__of(handle->poller)->rings[uring__seat(handle)]; }
 

@@ -5,7 +5,16 @@
 /* Callbacks between two looks at the port while there is always something due. */
 #define SEATS_CALLBACKS_MAX 128u
 
+/* Callbacks that take so long are worth calling somebody beforehand who goes on with what is behind them, and for so many turns. */
+#define SEATS_SLOW_NS 100000u
+#define SEATS_SLOW_TURNS 16u
+
 static uint32_t seat__index(const struct seat *seat) { return (uint32_t)(seat - seat->seats->seat); }
+
+/* Who keeps changes only while his seat's lock is held, and he is in callbacks. */
+static bool seat__keeps(const struct seat *seat) {
+  return atomic_load_explicit(&seat->seats->loop->poller.keeper, memory_order_relaxed) == seat__index(seat);
+}
 
 /* Looks at the seat's port, and waits there if nothing is due. */
 static void seat__look(struct seat *seat) {
@@ -16,8 +25,7 @@ static void seat__look(struct seat *seat) {
   uint64_t timeout_ns = seat->turn.ready.first ? 0 : UINT64_MAX;
   mutex__unlock(&seat->share.lock);
   atomic_store_explicit(&seat->stand_in, 0, memory_order_relaxed);
-  /* Who keeps changes only while this lock is held. */
-  if (atomic_load_explicit(&loop->poller.keeper, memory_order_relaxed) == seat__index(seat))
+  if (seat__keeps(seat))
     run__gather(loop, &seat->turn, timeout_ns);
   else
     poller__wait(&loop->poller, timeout_ns);
@@ -32,6 +40,33 @@ static struct ready *seat__next(struct seat *seat) {
   return ready;
 }
 
+/* Whoever waits on his port has nothing to do, and the last ones have no handles where there are fewer processors than threads. If all are in
+   callbacks the next to come back looks. */
+void seats__call(struct seats *seats, uint64_t unattended) {
+  atomic_fetch_or_explicit(&seats->unattended, unattended, memory_order_seq_cst);
+  for (uint32_t i = seats->count; i > 0; i--)
+    if (!seats__is_busy(atomic_load_explicit(&seats->seat[i - 1].beat, memory_order_relaxed)) && port__nudge(&seats->loop->poller, i - 1))
+      return;
+}
+
+static bool seat__was_preempted(struct seat *seat) {
+  uint64_t before = seat->preemptions;
+  seat->preemptions = thread__preemptions();
+  return seat->preemptions != before;
+}
+
+/* Whether callbacks take long, by those of this turn. */
+static void seat__learn(struct seat *seat, uint32_t ran) {
+  uint64_t took_ns = clock__now_ns() - atomic_load_explicit(&seat->begun_ns, memory_order_relaxed);
+  uint32_t slow_turns = atomic_load_explicit(&seat->slow_turns, memory_order_relaxed);
+  bool slow = took_ns > (uint64_t)ran * SEATS_SLOW_NS && !seat__was_preempted(seat);
+  if (slow && seat->slow)
+    atomic_store_explicit(&seat->slow_turns, SEATS_SLOW_TURNS, memory_order_relaxed);
+  else if (slow_turns)
+    atomic_store_explicit(&seat->slow_turns, slow_turns - 1, memory_order_relaxed);
+  seat->slow = slow;
+}
+
 static void seat__run(struct seat *seat) {
   struct seats *seats = seat->seats;
   if (!seat->turn.ready.first) /* nobody takes or adds anything here before the beat */
@@ -41,10 +76,14 @@ static void seat__run(struct seat *seat) {
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!atomic_load_explicit(&seats->watch.active, memory_order_seq_cst))
     watch__rouse(&seats->watch);
+  if (atomic_load_explicit(&seat->slow_turns, memory_order_relaxed))
+    seats__call(seats, seats__bit(seat__index(seat)) | seat->stands_in);
   uint32_t ran = 0;
   struct ready *ready;
   while (ran < SEATS_CALLBACKS_MAX && (ready = seat__next(seat)))
     ran += run__one(seats->loop, ready, SEATS_CALLBACKS_MAX - ran);
+  if (seats->count > 1)
+    seat__learn(seat, ran);
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!loop__is_alive(seats->loop))
     pool__look(&seats->loop->pool);
@@ -52,16 +91,24 @@ static void seat__run(struct seat *seat) {
 
 /* ---- Standing in ---- */
 
+/* What is due there is of the same kind. */
+static void seat__learn_from(struct seat *own, struct seat *other) {
+  uint32_t slow_turns = atomic_load_explicit(&other->slow_turns, memory_order_relaxed);
+  if (slow_turns > atomic_load_explicit(&own->slow_turns, memory_order_relaxed))
+    atomic_store_explicit(&own->slow_turns, slow_turns, memory_order_relaxed);
+}
+
 /* Looks at another seat's port and takes what is due there. */
 static void seat__look_at(struct seat *own, struct seat *other) {
   struct poller *poller = &own->seats->loop->poller;
   atomic_store_explicit(&other->stand_in, seat__index(own) + 1, memory_order_relaxed);
-  if (atomic_load_explicit(&poller->keeper, memory_order_relaxed) == seat__index(other))
+  if (seat__keeps(other))
     atomic_store_explicit(&poller->keeper, seat__index(own), memory_order_seq_cst);
   mutex__lock(&other->share.lock);
   other->share.away = true;
   ready_list__move(&own->turn.ready, &other->turn.ready);
   mutex__unlock(&other->share.lock);
+  seat__learn_from(own, other);
   own->turn.seat = seat__index(other);
   do
     poller__wait(poller, 0);
@@ -82,8 +129,11 @@ static bool seat__stands_in(struct seat *own, struct seat *other, bool begins) {
   return away;
 }
 
-static void seat__help(struct seat *own) {
+/* True: it has become the keeper thereby, and looks first at what that has to see to. Were it to run callbacks before, the next might become
+   it meanwhile, and so on. */
+static bool seat__help(struct seat *own) {
   struct seats *seats = own->seats;
+  bool kept = seat__keeps(own);
   uint64_t begins = 0;
   if (atomic_load_explicit(&seats->unattended, memory_order_relaxed))
     begins = atomic_exchange_explicit(&seats->unattended, 0, memory_order_acq_rel) & ~seats__bit(seat__index(own));
@@ -92,6 +142,7 @@ static void seat__help(struct seat *own) {
   for (uint32_t i = 0; i < seats->count && asked >> i; i++)
     if ((asked & seats__bit(i)) && seat__stands_in(own, &seats->seat[i], begins & seats__bit(i)))
       own->stands_in |= seats__bit(i);
+  return !kept && seat__keeps(own);
 }
 
 static void seat__main(void *argument) {
@@ -102,8 +153,9 @@ static void seat__main(void *argument) {
   seat->turn.seat = seat__index(seat);
   poller__take_local(&seats->loop->poller, &seat->turn);
   while (!atomic_load_explicit(&seats->stopping, memory_order_acquire)) {
-    seat__look(seat);
-    seat__help(seat);
+    do
+      seat__look(seat);
+    while (seat__help(seat));
     seat__run(seat);
   }
   poller__leave_local(&seat->turn);

@@ -23,6 +23,9 @@ struct seat {
   _Atomic uint64_t beat;    /* odd while its thread is in callbacks; it moves on with every turn that has some */
   _Atomic uint64_t begun_ns; /* when it was last odd first */
   _Atomic uint32_t stand_in; /* the seat whose thread stands in, + 1; 0: none */
+  _Atomic uint32_t slow_turns; /* for so many more of its turns it calls somebody beforehand; its own thread's to write */
+  uint64_t preemptions;     /* its thread's, when they were last asked for */
+  bool slow;                /* its thread's: in the last turn callbacks took long */
   uint64_t stands_in;       /* its own thread's: for which seats, a bit for each */
   struct seats *seats;
   struct thread thread;
@@ -53,6 +56,9 @@ int watch__open(struct seats *seats);
 void watch__close(struct seats *seats);
 /* Somebody begins with callbacks: from now on there is something to watch. */
 void watch__rouse(struct watch *watch);
+
+/* Has somebody who has nothing to do stand in for those seats. */
+void seats__call(struct seats *seats, uint64_t unattended);
 
 static inline bool seats__is_busy(uint64_t beat) { return beat & 1; }
 static inline uint64_t seats__bit(uint32_t index) { return (uint64_t)1 << index; }

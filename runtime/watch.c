@@ -31,17 +31,6 @@ static bool watch__is_attended(struct seats *seats, uint32_t index, uint64_t now
   return stand_in && watch__away_in_ns(seats, stand_in - 1, now_ns);
 }
 
-/* Whoever waits on his port has nothing to do. */
-static void watch__call_somebody(struct seats *seats) {
-  for (uint32_t i = 0; i < seats->count; i++) {
-    if (!seats__is_busy(atomic_load_explicit(&seats->seat[i].beat, memory_order_relaxed))) {
-      port__nudge(&seats->loop->poller, i);
-      return;
-    }
-  }
-  /* All are in callbacks: the next to come back will look. */
-}
-
 /* Gives the time until the next look. */
 static uint64_t watch__look(struct seats *seats) {
   uint64_t away = 0, now_ns = clock__now_ns(), next_ns = watch__patience_ns(seats, now_ns);
@@ -55,8 +44,7 @@ static uint64_t watch__look(struct seats *seats) {
   }
   if (away) {
     seats->watch.found_ns = now_ns;
-    atomic_fetch_or_explicit(&seats->unattended, away, memory_order_acq_rel);
-    watch__call_somebody(seats);
+    seats__call(seats, away);
   }
   return next_ns;
 }

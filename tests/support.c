@@ -1,4 +1,5 @@
 #include "support.h"
+#include "hook.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,11 +63,18 @@ int support__end(void **state) {
   return 0;
 }
 
+/* Of a loop with threads on io_uring so many have handles, and the others stand in: both kinds are wanted, whatever this machine has. */
+static void support__set_processors(void) {
+  const char *wanted = getenv("PIER_PROCESSORS");
+  pier_hook_processors = wanted ? (uint32_t)strtoul(wanted, NULL, 10) : SUPPORT_THREADS / 2;
+}
+
 int support__main(int argc, char **argv, const char *program, const struct CMUnitTest *tests, size_t count) {
   /* A program that is ended by the watchdog would lose what is buffered. */
   setvbuf(stdout, NULL, _IONBF, 0);
   setvbuf(stderr, NULL, _IONBF, 0);
   support__os_begin();
+  support__set_processors();
   if (argc > 1)
     cmocka_set_test_filter(argv[1]);
   return _cmocka_run_group_tests(program, tests, count, NULL, NULL);
