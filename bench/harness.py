@@ -152,8 +152,13 @@ class Harness:
                 self.count(workload, column, samples)
         return measured
 
+    @staticmethod
+    def counts_calls(workload, column):
+        """With strace on it, each callback of Pier's threads that have a ring takes so long that they call one another for it."""
+        return not (column.backend == "uring" and column.way.side == "pier" and workload.options.get("threads", 1) > 1 and workload.program == "tcp_scale")
+
     def count(self, workload, column, samples):
-        if self.gate:
+        if self.gate and self.counts_calls(workload, column):
             self.progress.step(f"{workload.name}: counting calls, {column.title}")
             gate = self.gate()
             try:

@@ -15,7 +15,8 @@ extern "C" {
 
 /** How to open a loop. All zero is a good choice: no threads, usual limits. */
 typedef struct pier_loop_options {
-  unsigned threads;               /**< poller threads of the loop's own; 0: you drive it. At most 64. */
+  unsigned threads;               /**< poller threads of the loop's own; 0: you drive it. At most 64. With io_uring, if there are more than the
+                                       calling thread may use processors (sched_getaffinity), the others help where callbacks take long. */
   unsigned workers_max;           /**< threads for blocking work, started when needed; 0: 4. At most 256. */
   uint32_t operations_max;        /**< operations in flight at most, posts not counted; 0: 1,048,576. Address space is reserved for them,
                                        memory is taken as they are used. At most 16,777,215. */

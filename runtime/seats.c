@@ -5,9 +5,10 @@
 /* Callbacks between two looks at the port while there is always something due. */
 #define SEATS_CALLBACKS_MAX 128u
 
-/* Callbacks that take so long are worth calling somebody beforehand who goes on with what is behind them, and for so many turns. */
+/* Callbacks that take so long are worth calling somebody beforehand who goes on with what is behind them, and so many times as long as
+   they took. */
 #define SEATS_SLOW_NS 100000u
-#define SEATS_SLOW_TURNS 16u
+#define SEATS_SLOW_TIMES 16u
 
 static uint32_t seat__index(const struct seat *seat) { return (uint32_t)(seat - seat->seats->seat); }
 
@@ -55,16 +56,22 @@ static bool seat__was_preempted(struct seat *seat) {
   return seat->preemptions != before;
 }
 
-/* Whether callbacks take long, by those of this turn. */
+static void seat__expect_slow(struct seat *seat, uint64_t until_ns) {
+  if (until_ns > atomic_load_explicit(&seat->slow_until_ns, memory_order_relaxed))
+    atomic_store_explicit(&seat->slow_until_ns, until_ns, memory_order_relaxed);
+}
+
+/* Whether callbacks take long, by those of this turn; there are none in it if somebody has taken them all over. */
 static void seat__learn(struct seat *seat, uint32_t ran) {
-  uint64_t took_ns = clock__now_ns() - atomic_load_explicit(&seat->begun_ns, memory_order_relaxed);
-  uint32_t slow_turns = atomic_load_explicit(&seat->slow_turns, memory_order_relaxed);
-  bool slow = took_ns > (uint64_t)ran * SEATS_SLOW_NS && !seat__was_preempted(seat);
+  uint64_t now_ns = clock__now_ns(), took_ns = now_ns - atomic_load_explicit(&seat->begun_ns, memory_order_relaxed);
+  bool slow = ran && took_ns > (uint64_t)ran * SEATS_SLOW_NS && !seat__was_preempted(seat);
   if (slow && seat->slow)
-    atomic_store_explicit(&seat->slow_turns, SEATS_SLOW_TURNS, memory_order_relaxed);
-  else if (slow_turns)
-    atomic_store_explicit(&seat->slow_turns, slow_turns - 1, memory_order_relaxed);
+    seat__expect_slow(seat, now_ns + took_ns * SEATS_SLOW_TIMES);
   seat->slow = slow;
+}
+
+static bool seat__expects_slow(struct seat *seat) {
+  return atomic_load_explicit(&seat->slow_until_ns, memory_order_relaxed) > atomic_load_explicit(&seat->begun_ns, memory_order_relaxed);
 }
 
 static void seat__run(struct seat *seat) {
@@ -76,7 +83,7 @@ static void seat__run(struct seat *seat) {
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!atomic_load_explicit(&seats->watch.active, memory_order_seq_cst))
     watch__rouse(&seats->watch);
-  if (atomic_load_explicit(&seat->slow_turns, memory_order_relaxed))
+  if (seat__expects_slow(seat))
     seats__call(seats, seats__bit(seat__index(seat)) | seat->stands_in);
   uint32_t ran = 0;
   struct ready *ready;
@@ -91,13 +98,6 @@ static void seat__run(struct seat *seat) {
 
 /* ---- Standing in ---- */
 
-/* What is due there is of the same kind. */
-static void seat__learn_from(struct seat *own, struct seat *other) {
-  uint32_t slow_turns = atomic_load_explicit(&other->slow_turns, memory_order_relaxed);
-  if (slow_turns > atomic_load_explicit(&own->slow_turns, memory_order_relaxed))
-    atomic_store_explicit(&own->slow_turns, slow_turns, memory_order_relaxed);
-}
-
 /* Looks at another seat's port and takes what is due there. */
 static void seat__look_at(struct seat *own, struct seat *other) {
   struct poller *poller = &own->seats->loop->poller;
@@ -108,7 +108,7 @@ static void seat__look_at(struct seat *own, struct seat *other) {
   other->share.away = true;
   ready_list__move(&own->turn.ready, &other->turn.ready);
   mutex__unlock(&other->share.lock);
-  seat__learn_from(own, other);
+  seat__expect_slow(own, atomic_load_explicit(&other->slow_until_ns, memory_order_relaxed)); /* what is due there is of the same kind */
   own->turn.seat = seat__index(other);
   do
     poller__wait(poller, 0);

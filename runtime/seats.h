@@ -6,7 +6,10 @@
 
    A callback may take long, or wait for another one. So there is a watchman: a thread that finds out, within milliseconds, that a seat's
    thread has not come back from its callbacks. It then has one that is free stand in: that one takes what is due there, and looks at that
-   port as well as at its own until the thread is back. The watchman sleeps when there is nothing to watch. */
+   port as well as at its own until the thread is back. The watchman sleeps when there is nothing to watch. And where callbacks have lately taken
+   long, whoever begins with some has somebody stand in from the start.
+
+   Not all seats need have handles: see uring__homes(). */
 #ifndef PIER_SEATS_H
 #define PIER_SEATS_H
 
@@ -23,7 +26,7 @@ struct seat {
   _Atomic uint64_t beat;    /* odd while its thread is in callbacks; it moves on with every turn that has some */
   _Atomic uint64_t begun_ns; /* when it was last odd first */
   _Atomic uint32_t stand_in; /* the seat whose thread stands in, + 1; 0: none */
-  _Atomic uint32_t slow_turns; /* for so many more of its turns it calls somebody beforehand; its own thread's to write */
+  _Atomic uint64_t slow_until_ns; /* so long it calls somebody beforehand; its own thread's to write */
   uint64_t preemptions;     /* its thread's, when they were last asked for */
   bool slow;                /* its thread's: in the last turn callbacks took long */
   uint64_t stands_in;       /* its own thread's: for which seats, a bit for each */
