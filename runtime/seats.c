@@ -5,8 +5,9 @@
 /* Callbacks between two looks at the port while there is always something due. */
 #define SEATS_CALLBACKS_MAX 128u
 
-/* Callbacks that take so long are worth calling somebody beforehand who goes on with what is behind them, and so many times as long as
-   they took. */
+/* What quick callbacks take. If those of a turn take so much longer together, it is worth calling somebody beforehand who goes on with what is behind
+   the first one, for so many times as long as they took. */
+#define SEATS_QUICK_NS 30000u
 #define SEATS_SLOW_NS 100000u
 #define SEATS_SLOW_TIMES 16u
 
@@ -64,7 +65,7 @@ static void seat__expect_slow(struct seat *seat, uint64_t until_ns) {
 /* Whether callbacks take long, by those of this turn; there are none in it if somebody has taken them all over. */
 static void seat__learn(struct seat *seat, uint32_t ran) {
   uint64_t now_ns = clock__now_ns(), took_ns = now_ns - atomic_load_explicit(&seat->begun_ns, memory_order_relaxed);
-  bool slow = ran && took_ns > (uint64_t)ran * SEATS_SLOW_NS && !seat__was_preempted(seat);
+  bool slow = ran && took_ns > (uint64_t)ran * SEATS_QUICK_NS + SEATS_SLOW_NS && !seat__was_preempted(seat);
   if (slow && seat->slow)
     seat__expect_slow(seat, now_ns + took_ns * SEATS_SLOW_TIMES);
   seat->slow = slow;
