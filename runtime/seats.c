@@ -130,8 +130,8 @@ static bool seat__stands_in(struct seat *own, struct seat *other, bool begins) {
   return away;
 }
 
-/* True: it has become the keeper thereby, and looks first at what that has to see to. Were it to run callbacks before, the next might become
-   it meanwhile, and so on. */
+/* True: it has become the keeper thereby, and is to look at what that has to see to before it runs anything. In callbacks the next would become
+   keeper, and so on, and nobody come to it. */
 static bool seat__help(struct seat *own) {
   struct seats *seats = own->seats;
   bool kept = seat__keeps(own);
@@ -154,10 +154,9 @@ static void seat__main(void *argument) {
   seat->turn.seat = seat__index(seat);
   poller__take_local(&seats->loop->poller, &seat->turn);
   while (!atomic_load_explicit(&seats->stopping, memory_order_acquire)) {
-    do
-      seat__look(seat);
-    while (seat__help(seat));
-    seat__run(seat);
+    seat__look(seat);
+    if (!seat__help(seat))
+      seat__run(seat);
   }
   poller__leave_local(&seat->turn);
   turn__end(&seat->turn);
