@@ -74,8 +74,8 @@ WORKLOADS = (
     Workload("tcp_write_batch", "tcp", "tcp_batch", "1,000,000 writes of 13 bytes (Wine: 60,000), all queued at once, then shutdown",
              {"block": 13}, **counted(1000000, 100000), wine=counted(60000, 8000)),
     Workload("tcp_idle", "tcp", "tcp_idle", "10,000 idle TCP connections (Wine: 2,000), each ready to read; one after the other is woken",
-             full={"connections": 10000, "operations": 40000}, quick={"connections": 1000, "operations": 2000},
-             wine={"full": {"connections": 2000, "operations": 10000}}, heavy=True, aim_memory_bytes=512),
+             full={"connections": 10000, "operations": 14000}, quick={"connections": 1000, "operations": 2000},
+             wine={"full": {"connections": 2000, "operations": 10000}}, heavy=True, patience=3, aim_memory_bytes=512),
     # No floor: it would be as many of tcp_echo_100's as there are threads, each with its share of the connections.
     *(Workload(f"scale_{threads}", "tcp", "tcp_scale", f"tcp_echo_100 with {threads} poller threads, libuv with {threads} loops; not pinned",
                {"connections": 100, "block": 64, "threads": threads}, **timed(patience=18), threads=True, pinned=False, heavy=True, floor=False)
