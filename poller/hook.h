@@ -29,18 +29,20 @@ struct hooks {
 };
 extern PIER_API struct hooks pier_hooks;
 
-/* Two that are apart from the others, and atomic: threads of a pool come by there while a test sets those. Nothing can come off its port,
-   and a thread is about to say that it sleeps. And: a stream is to be noted (trust.h); true: there is no room. */
+/* Four that are apart from the others, and atomic: threads of a pool come by there while a test sets those. Nothing can come off its port,
+   and a thread is about to say that it sleeps. One with a seat has waited for a ring, and what others hand over there now it will not see before it
+   looks again. One that tends a ring is about to put something in line there. And: a stream is to be noted (trust.h); true: there is no room. */
 extern PIER_API void (*_Atomic pier_hook_dozing)(struct poller *poller);
+extern PIER_API void (*_Atomic pier_hook_rising)(struct poller *poller);
+extern PIER_API void (*_Atomic pier_hook_pushing)(struct poller *poller);
 extern PIER_API bool (*_Atomic pier_hook_noting)(struct handle *handle);
 
 /* So many processors there are for the loops that are opened next; 0: as many as the system says. */
 extern PIER_API _Atomic uint32_t pier_hook_processors;
 
-static inline void hook__dozing(struct poller *poller) {
-  void (*dozing)(struct poller *) = pier_hook_dozing;
-  if (dozing)
-    dozing(poller);
+static inline void hook__call(void (*hook)(struct poller *poller), struct poller *poller) {
+  if (hook)
+    hook(poller);
 }
 
 static inline bool hook__refuses_noting(struct handle *handle) {
@@ -49,13 +51,17 @@ static inline bool hook__refuses_noting(struct handle *handle) {
 }
 
 #define HOOK(name, argument) (pier_hooks.name ? pier_hooks.name(argument) : (void)0)
-#define HOOK_DOZING(poller) hook__dozing(poller)
+#define HOOK_DOZING(poller) hook__call(pier_hook_dozing, poller)
+#define HOOK_RISING(poller) hook__call(pier_hook_rising, poller)
+#define HOOK_PUSHING(poller) hook__call(pier_hook_pushing, poller)
 #define HOOK_REFUSES_NOTING(handle) hook__refuses_noting(handle)
 #define HOOK_PROCESSORS(count) (pier_hook_processors ? pier_hook_processors : (count))
 #define HOOK_REFUSES(name, ...) (pier_hooks.name && pier_hooks.name(__VA_ARGS__))
 #else
 #define HOOK(name, argument) ((void)0)
 #define HOOK_DOZING(poller) ((void)0)
+#define HOOK_RISING(poller) ((void)0)
+#define HOOK_PUSHING(poller) ((void)0)
 #define HOOK_REFUSES_NOTING(handle) false
 #define HOOK_PROCESSORS(count) (count)
 #define HOOK_REFUSES(name, ...) false

@@ -5,6 +5,8 @@
 #ifdef PIER_HOOKS
 struct hooks pier_hooks;
 void (*_Atomic pier_hook_dozing)(struct poller *poller);
+void (*_Atomic pier_hook_rising)(struct poller *poller);
+void (*_Atomic pier_hook_pushing)(struct poller *poller);
 bool (*_Atomic pier_hook_noting)(struct handle *handle);
 _Atomic uint32_t pier_hook_processors;
 #endif

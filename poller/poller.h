@@ -31,6 +31,7 @@ struct poller {
   void *packet_context;
   bool pooled; /* several threads: one in a turn is not the one that waits on the port */
   uint32_t seats;           /* as many of them wait, each on a port of its own; 0: there is one port (runtime/seats.h) */
+  uint32_t homes;           /* the first so many of these have handles */
   _Atomic uint32_t keeper;  /* with seats: whose thread looks after the inbox and the timers, and is woken for them */
   /* What the room above lends: */
   int (*cancel_work)(struct poller *poller, struct op *op);
@@ -257,7 +258,7 @@ void port__flush(struct poller *poller);
 void port__collect(struct poller *poller);
 /* The port, for somebody who may wait there himself. */
 uintptr_t port__native(struct poller *poller);
-/* These three only where a poller may have seats (runtime/seats.h). Another's callback takes long: what it submits goes to the system
+/* What follows only where a poller may have seats (runtime/seats.h). Another's callback takes long: what it submits goes to the system
    at once from now on, until its thread looks at its port again. */
 void port__hurry(struct poller *poller, uint32_t seat);
 /* Wakes the thread of a seat. False: it was awake, and looks whether there is something to do before it sleeps. */
@@ -265,6 +266,12 @@ bool port__nudge(struct poller *poller, uint32_t seat);
 /* For who stands in at another seat (turn->seat is that one's), when he has looked at its port: has his own port wake him when there is
    more. False: there is already, and he is to look again. */
 bool port__watch(struct poller *poller, uint32_t own_seat);
+/* The calling thread's port is looked after at another seat from now on: when there is something, who looks there finds it in turn->shown. False:
+   there is something already, or that cannot be had. And the end of that. By who tends the port. */
+bool port__lend(struct poller *poller, uint32_t to_seat);
+void port__take_back(struct poller *poller, uint32_t from_seat);
+/* For who has looked at such a port (turn->seat is that one's). False: there is more, and he is to look again. */
+bool port__settle(struct poller *poller);
 /* Whether an accept that failed with this code goes on with the next connection. */
 bool port__peer_went_away(uint32_t code);
 /* What an accept or connect has opened, ready for use; the status if it cannot be had. */

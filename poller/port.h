@@ -38,6 +38,9 @@ struct port_backend {
   void (*hurry)(struct poller *poller, uint32_t seat);
   bool (*nudge)(struct poller *poller, uint32_t seat);
   bool (*watch)(struct poller *poller, uint32_t own_seat);
+  bool (*lend)(struct poller *poller, uint32_t to_seat);
+  void (*take_back)(struct poller *poller, uint32_t from_seat);
+  bool (*settle)(struct poller *poller);
   /* Has trust__tick() called in TRUST_TICK_NS; false: that cannot be. And for a handle that is noted: if it is behind, its reader goes on. */
   bool (*arm)(struct poller *poller);
   void (*look)(struct poller *poller, pier_handle id);

@@ -194,6 +194,9 @@ void port__flush(struct poller *poller) { poller->backend->flush(poller); }
 void port__hurry(struct poller *poller, uint32_t seat) { poller->backend->hurry(poller, seat); }
 bool port__nudge(struct poller *poller, uint32_t seat) { return poller->backend->nudge(poller, seat); }
 bool port__watch(struct poller *poller, uint32_t own_seat) { return poller->backend->watch(poller, own_seat); }
+bool port__lend(struct poller *poller, uint32_t to_seat) { return poller->backend->lend(poller, to_seat); }
+void port__take_back(struct poller *poller, uint32_t from_seat) { poller->backend->take_back(poller, from_seat); }
+bool port__settle(struct poller *poller) { return poller->backend->settle(poller); }
 void port__collect(struct poller *poller) { poller__wait(poller, 0); }
 uintptr_t port__native(struct poller *poller) {
   poller->backend->host(poller);

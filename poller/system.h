@@ -69,8 +69,11 @@ struct thread {
 int thread__start(struct thread *thread, void (*run)(void *argument), void *argument);
 void thread__join(struct thread *thread);
 void thread__yield(void);
-/* These two only where threads may have seats (runtime/seats.h). How often the calling thread has lost the processor while it had something to do. */
+/* These only where threads may have seats (runtime/seats.h). How often the calling thread has lost the processor while it had something to do;
+   how often it has given it away, to wait for something; and the time that it has run. */
 uint64_t thread__preemptions(void);
+uint64_t thread__sleeps(void);
+uint64_t thread__ran_ns(void);
 /* How many processors it may use; 0: that is not known. */
 uint32_t thread__processors(void);
 /* A number that no other living thread has; never 0. On Linux no thread of the process has had it, or ever will. */

@@ -139,6 +139,16 @@ uint64_t thread__preemptions(void) {
   return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nivcsw : 0;
 }
 
+uint64_t thread__sleeps(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nvcsw : 0;
+}
+
+uint64_t thread__ran_ns(void) {
+  struct timespec ran;
+  return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ran) == 0 ? (uint64_t)ran.tv_sec * 1000000000u + (uint64_t)ran.tv_nsec : 0;
+}
+
 /* Not pthread_self(): that is an address, and the next thread has it. Whoever keeps a number would take it for the one that ended. */
 uint64_t thread__self(void) {
   static _Atomic uint64_t last;

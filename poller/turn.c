@@ -8,7 +8,8 @@ void turn__begin(struct turn *turn, struct poller *poller) {
   turn->reading = 0;
   turn->share = 0;
   turn->drives = false;
-  turn->seat = 0;
+  turn->seat = turn->home = 0;
+  turn->shown = 0;
   own__set(turn);
 }
 

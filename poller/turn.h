@@ -25,7 +25,10 @@ struct turn {
   struct handle *reading;   /* in the callback of a reader that goes on: its handle (visit.h); else null */
   struct turn_share *share; /* null: the list is this thread's alone */
   bool drives;        /* its thread comes back to wait on the port, and nobody else does */
-  uint32_t seat;      /* where the poller has several: whose port this thread looks at (runtime/seats.h) */
+  /* Where the poller has several seats (runtime/seats.h): */
+  uint32_t seat;      /* whose port this thread looks at */
+  uint32_t home;      /* its own */
+  uint64_t shown;     /* those that are lent to where it has looked, and have something; a bit for each */
 };
 
 /* The turn that the calling thread is in, or null. */

@@ -93,10 +93,10 @@ static int uring__open(struct poller *poller, uint32_t threads) {
   if (!uring)
     return PIER_ENOMEM;
   port_common__open(&uring->common);
-  uring->homes = uring__homes(count);
   int status = PIER_OK;
   while (uring->count < count && status == PIER_OK) {
     status = uring__open_ring(&uring->rings[uring->count], threads > 0);
+    atomic_init(&uring->rings[uring->count].tender, uring->count);
     uring->count += status == PIER_OK;
   }
   if (status != PIER_OK) {
@@ -104,6 +104,7 @@ static int uring__open(struct poller *poller, uint32_t threads) {
     return status;
   }
   poller->seats = threads;
+  poller->homes = uring__homes(count);
   poller->system = uring;
   poller->port = (uintptr_t)uring->rings[0].ring.ring_fd;
   if (!threads)
@@ -125,7 +126,7 @@ static void uring__wake(struct poller *poller) {
 
 /* ---- Where each poller thread has a ring ---- */
 
-static bool uring__nudge(struct poller *poller, uint32_t seat) {
+bool uring__nudge(struct poller *poller, uint32_t seat) {
   struct uring_ring *ring = &uring__of(poller)->rings[seat];
   bool slept = inbox__tell(&ring->inbox);
   if (slept)
@@ -136,8 +137,7 @@ static bool uring__nudge(struct poller *poller, uint32_t seat) {
 static bool uring__watch(struct poller *poller, uint32_t own_seat) {
   uint32_t seat = turn__here()->seat;
   uring__hurry(poller, seat);
-  /* From here on who hands something over writes to the eventfd. */
-  if (!inbox__sleep(&uring__here(poller)->inbox))
+  if (!uring__settle(poller))
     return false;
   uring__push_watch(poller, own_seat, seat);
   return true;
@@ -245,8 +245,7 @@ static bool uring__await(struct poller *poller, struct uring_ring *ring, uint64_
     uring__enter(poller, wait_ns);
     return true;
   }
-  uring__enter(poller, 0);
-  return set__wait(poller, wait_ns);
+  return set__wait(poller, uring__hand_in_all(poller) ? wait_ns : 0);
 }
 
 static size_t uring__collect(struct poller *poller, struct uring_ring *ring, pier_packet *packets, size_t max) {
@@ -262,14 +261,16 @@ static size_t uring__collect(struct poller *poller, struct uring_ring *ring, pie
 
 static size_t uring__wait(struct poller *poller, pier_packet *packets, size_t max, uint64_t timeout_ns) {
   struct uring_ring *ring = uring__here(poller);
-  if (!ring->armed_by || (!poller->seats && ring->armed_by != thread__self()))
+  if (ring->armed_by != thread__self() && (!ring->armed_by || atomic_load_explicit(&ring->tender, memory_order_relaxed) == turn__here()->home))
     uring__push_wake(poller);
   set__show(poller);
   if (atomic_load_explicit(&ring->handed, memory_order_seq_cst))
     uring__take_over(poller);
   bool completed = uring__await(poller, ring, timeout_ns);
-  if (poller->seats)
+  if (poller->seats) {
+    HOOK_RISING(poller);
     inbox__rise(&ring->inbox);
+  }
   size_t foreign = completed ? uring__collect(poller, ring, packets, max) : 0;
   set__shown_next(poller);
   return foreign;
@@ -302,6 +303,9 @@ const struct port_backend uring_backend = {
     .hurry = uring__hurry,
     .nudge = uring__nudge,
     .watch = uring__watch,
+    .lend = uring__lend,
+    .take_back = uring__take_back,
+    .settle = uring__settle,
     .arm = uring__push_tick,
     .look = uring__look,
     .forget = files__leave,

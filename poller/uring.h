@@ -42,6 +42,8 @@ struct uring_ring {
   bool load_again;             /* under the lock: a look is due at those whose end is asked for */
   _Atomic uint64_t loads[LOADS_PLACES]; /* who has such a place, or had it: operations' ids */
   _Atomic uint32_t watched_by; /* the seat whose ring polls this one's set, + 1 */
+  _Atomic uint32_t tender;   /* the seat whose thread comes by here in each of its turns (uring_lend.c); changed under the lock */
+  _Atomic uint64_t lent;     /* the other ones where this one's thread comes by as well, a bit for each */
   struct inbox inbox;        /* with seats: whether the thread sleeps; nothing lies in it */
   struct mutex handing;
   struct ready_list launches; /* handed over to be launched */
@@ -50,15 +52,14 @@ struct uring_ring {
   struct msghdr headers[URING_ENTRIES]; /* one per entry of the queue: the kernel has copied it when it has taken the entry */
 };
 
-/* A loop that is driven has one ring; one with poller threads has one for each of them. A handle belongs to one of the first `homes` of these,
-   by its slot. */
+/* A loop that is driven has one ring; one with poller threads has one for each of them. A handle belongs to one of the first poller->homes of
+   these, by its slot. */
 struct uring {
   struct port_common common; /* first: see port_common__of() */
   _Atomic bool hosted;       /* somebody has been given the ring, of a loop that is driven */
   _Atomic bool shown;        /* so the ring polls the set, and not the set the ring */
   uint64_t set_armed_by;     /* as armed_by, of that poll */
   uint32_t count;
-  uint32_t homes;
   struct uring_ring rings[];
 };
 
@@ -86,7 +87,7 @@ static inline struct uring *uring__of(struct poller *poller) { return poller->sy
 static inline uint64_t uring__key(struct poller *poller, unsigned own) { return (uint64_t)(uintptr_t)poller->system + own; }
 
 static inline uint32_t uring__seat(const struct handle *handle) {
-  uint32_t homes = uring__of(handle->poller)->homes;
+  uint32_t homes = handle->poller->homes;
   return homes == 1 ? 0 : slab__index(&handle->slot) % homes; /* a loop that is driven has better things to do than divide */
 }
 static inline struct uring_ring *uring__home(const struct handle *handle) { return &uring__of(handle->poller)->rings[uring__seat(handle)]; }
@@ -100,7 +101,11 @@ static inline struct uring_ring *uring__here(struct poller *poller) { return &ur
 
 /* Whether this thread tends the handle's ring. */
 static inline bool uring__is_home(const struct handle *handle) {
-  return port__is_inside(handle->poller) && turn__here()->seat == uring__seat(handle);
+  if (!port__is_inside(handle->poller))
+    return false;
+  const struct turn *turn = turn__here();
+  uint32_t seat = uring__seat(handle);
+  return seat == turn->seat || atomic_load_explicit(&uring__of(handle->poller)->rings[seat].tender, memory_order_acquire) == turn->home;
 }
 
 /* uring_queue.c: what goes to the kernel. */
@@ -128,6 +133,9 @@ bool uring__push_tick(struct poller *poller);
 void uring__enter(struct poller *poller, uint64_t timeout_ns);
 void uring__flush(struct poller *poller);
 void uring__hurry(struct poller *poller, uint32_t seat);
+/* Before this thread waits for its set: has the kernel take what is in line, in those that are lent to it as well. False: it has not taken all. */
+bool uring__hand_in_all(struct poller *poller);
+bool uring__nudge(struct poller *poller, uint32_t seat);
 
 /* uring_files.c: files with many calls in flight stand in a table of the ring's, where the kernel finds them sooner. */
 
@@ -209,6 +217,9 @@ void set__remove(struct op *op);
 /* Whether this is what the thread that tends the ring has to wait for; and does so. False: nothing but readers had something. */
 bool set__is_awaited(struct uring *uring, const struct uring_ring *ring);
 bool set__wait(struct poller *poller, uint64_t timeout_ns);
+/* Another seat's set, in a seat's. */
+bool set__put_in(struct uring_ring *ring, const struct uring_ring *lent, uint32_t seat);
+void set__take_out(struct uring_ring *ring, const struct uring_ring *lent);
 /* Somebody is given the ring, to wait for it. And by whoever comes to the loop: has the ring show what is in the set. */
 void set__host(struct poller *poller);
 void set__show(struct poller *poller);
@@ -223,6 +234,11 @@ bool uring__goes_at_once(const struct op *op);
 bool uring__try(struct op *op);
 /* What a receive from the ring has taught. */
 void uring__received(struct op *op, int32_t result, uint32_t flags);
+
+/* uring_lend.c: rings whose thread sleeps while another one's comes by. See port_backend's. */
+bool uring__lend(struct poller *poller, uint32_t to_seat);
+void uring__take_back(struct poller *poller, uint32_t from_seat);
+bool uring__settle(struct poller *poller);
 
 /* uring_call.c: the calls, one per operation code. */
 void uring__fill(struct io_uring_sqe *entry, struct op *op, struct msghdr *header);

@@ -1,4 +1,5 @@
 /* The submission queue: entries are put in line under the lock, and the kernel takes them with the call that also waits. */
+#include "hook.h"
 #include "uring.h"
 
 #include <errno.h>
@@ -66,10 +67,15 @@ static void uring__hand_in(struct poller *poller, struct uring_ring *ring) {
     uring__call(poller, ring, count, 0, 0, NULL);
 }
 
+/* Whether nobody else's thread comes by there before it waits. */
+static bool uring__is_tended_here(const struct poller *poller, struct uring_ring *ring) {
+  return !poller->seats || atomic_load_explicit(&ring->tender, memory_order_relaxed) == turn__here()->home;
+}
+
 /* What is in line goes to the kernel when the callbacks that are due have run. Not if the one that runs takes long: it may itself wait
-   for what it has just submitted. */
+   for what it has just submitted. Nor if the ring has just been taken back: its thread may sleep already. */
 void uring__pushed(struct poller *poller, struct uring_ring *ring) {
-  if (atomic_load_explicit(&ring->hurried, memory_order_relaxed))
+  if (atomic_load_explicit(&ring->hurried, memory_order_relaxed) || !uring__is_tended_here(poller, ring))
     uring__hand_in(poller, ring);
 }
 
@@ -78,6 +84,7 @@ uint32_t uring__push(struct op *op) {
   struct uring_ring *ring = uring__home(op->handle);
   uint32_t code = 0;
   unsigned index = 0;
+  HOOK_PUSHING(poller);
   mutex__lock(&ring->lock);
   /* Who wants its end marks it and then puts a cancel in line, under this lock: either the mark is seen here, or the cancel comes
      behind the operation. */
@@ -187,21 +194,41 @@ void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat) 
   mutex__unlock(&own->lock);
 }
 
-void uring__flush(struct poller *poller) {
-  if (!port__is_inside(poller))
-    return; /* what is in line is not another thread's to submit */
-  struct uring_ring *ring = uring__here(poller);
+static void uring__hand_in_now(struct poller *poller, struct uring_ring *ring) {
   mutex__lock(&ring->lock);
   uring__hand_in(poller, ring);
   mutex__unlock(&ring->lock);
 }
 
-void uring__hurry(struct poller *poller, uint32_t seat) {
-  struct uring_ring *ring = &uring__of(poller)->rings[seat];
+/* And has whatever is put in line from now on handed in by who does so; or not any more. */
+static void uring__hurry_ring(struct poller *poller, struct uring_ring *ring, bool hurried) {
   mutex__lock(&ring->lock);
-  atomic_store_explicit(&ring->hurried, true, memory_order_relaxed);
+  atomic_store_explicit(&ring->hurried, hurried, memory_order_relaxed);
   uring__hand_in(poller, ring);
   mutex__unlock(&ring->lock);
+}
+
+/* Those that are lent to a ring's seat, one after the other; LENT_ALL: that was the last one. */
+#define LENT_ALL 64u
+static uint32_t uring__next_lent(struct uring_ring *ring, uint32_t from) {
+  uint64_t lent = from < LENT_ALL ? atomic_load_explicit(&ring->lent, memory_order_acquire) >> from : 0;
+  return lent ? from + (uint32_t)__builtin_ctzll(lent) : LENT_ALL;
+}
+
+void uring__flush(struct poller *poller) {
+  if (!port__is_inside(poller))
+    return; /* what is in line is not another thread's to submit */
+  struct uring_ring *rings = uring__of(poller)->rings, *here = uring__here(poller);
+  uring__hand_in_now(poller, here);
+  for (uint32_t i = uring__next_lent(here, 0); i < LENT_ALL; i = uring__next_lent(here, i + 1))
+    uring__hand_in_now(poller, &rings[i]);
+}
+
+void uring__hurry(struct poller *poller, uint32_t seat) {
+  struct uring_ring *rings = uring__of(poller)->rings;
+  uring__hurry_ring(poller, &rings[seat], true);
+  for (uint32_t i = uring__next_lent(&rings[seat], 0); i < LENT_ALL; i = uring__next_lent(&rings[seat], i + 1))
+    uring__hurry_ring(poller, &rings[i], true);
 }
 
 static void uring__enter_now(struct poller *poller, struct uring_ring *here, uint64_t timeout_ns) {
@@ -222,14 +249,30 @@ static void uring__enter_now(struct poller *poller, struct uring_ring *here, uin
   uring__call(poller, here, count, wait ? 1 : 0, flags, ends ? &argument : NULL);
 }
 
-/* Whether the kernel has all that was put in line, and nothing for us: what another thread puts there meanwhile is that thread's to hand in. */
+/* Whether the kernel has all that was put in line: what another thread puts there meanwhile is that thread's to hand in. */
+static bool uring__has_all(struct uring_ring *ring) {
+  return atomic_load_explicit(&ring->tail, memory_order_relaxed) == atomic_load_explicit(&ring->taken, memory_order_relaxed);
+}
+
+/* And nothing for us. */
 static bool uring__is_even(struct uring_ring *ring) {
-  bool taken = atomic_load_explicit(&ring->tail, memory_order_relaxed) == atomic_load_explicit(&ring->taken, memory_order_relaxed);
-  return taken && !(IO_URING_READ_ONCE(*ring->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+  return uring__has_all(ring) && !(IO_URING_READ_ONCE(*ring->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
 }
 
 void uring__enter(struct poller *poller, uint64_t timeout_ns) {
   struct uring_ring *here = uring__here(poller);
   if (timeout_ns || atomic_load_explicit(&here->hurried, memory_order_relaxed) || !uring__is_even(here))
     uring__enter_now(poller, here, timeout_ns);
+}
+
+bool uring__hand_in_all(struct poller *poller) {
+  struct uring_ring *rings = uring__of(poller)->rings, *here = uring__here(poller);
+  uring__enter(poller, 0);
+  bool all = uring__has_all(here);
+  for (uint32_t i = uring__next_lent(here, 0); i < LENT_ALL; i = uring__next_lent(here, i + 1)) {
+    if (atomic_load_explicit(&rings[i].hurried, memory_order_relaxed) || !uring__has_all(&rings[i]))
+      uring__hurry_ring(poller, &rings[i], false);
+    all = all && uring__has_all(&rings[i]);
+  }
+  return all;
 }

@@ -9,7 +9,8 @@
 
    A host waits for the ring, which is what pier_loop_native() gives him, and he may put calls of his own into it. From then on no reader
    goes into the set, and the ring polls the set for those that are there. Not before: each would make the other ready for ever. For the same
-   reason who stands in for a seat has his ring poll the seat's set, once each time, and no set is in another. */
+   reason who stands in for a seat has his ring poll the seat's set, once each time. A seat's set may be in another's (uring_lend.c), whose own is
+   then in none. */
 #include "epoll.h"
 #include "hook.h"
 #include "uring.h"
@@ -20,8 +21,10 @@
 
 #define SET_EVENTS 64
 
-/* No handle's id. */
+/* No handle's id; and behind it one for each seat whose set is in this one. */
 #define SET_RING ((uint64_t)PORT_WAKE_KEY)
+#define SET_LENT (SET_RING + 1)
+#define SET_IDS (SET_LENT + 64)
 
 static bool set__is_hosted(struct uring *uring) { return atomic_load_explicit(&uring->hosted, memory_order_seq_cst); }
 
@@ -107,29 +110,48 @@ void set__remove(struct op *op) {
 /* ---- Waiting ---- */
 
 bool set__is_awaited(struct uring *uring, const struct uring_ring *ring) {
-  return atomic_load_explicit(&((struct uring_ring *)ring)->readers, memory_order_relaxed) && !atomic_load_explicit(&uring->shown, memory_order_relaxed);
+  struct uring_ring *of = (struct uring_ring *)ring;
+  bool awaited = atomic_load_explicit(&of->readers, memory_order_relaxed) || atomic_load_explicit(&of->lent, memory_order_relaxed);
+  return awaited && !atomic_load_explicit(&uring->shown, memory_order_relaxed);
+}
+
+/* Gives whether the event is a reader's. */
+static bool set__tell(struct poller *poller, const struct epoll_event *event, bool *ring) {
+  uint64_t id = event->data.u64;
+  if (id >= SET_IDS) {
+    uring__told(poller, id, event->events);
+    return true;
+  }
+  if (id == SET_RING)
+    *ring = true;
+  else
+    turn__here()->shown |= (uint64_t)1 << (id - SET_LENT);
+  return false;
 }
 
 bool set__wait(struct poller *poller, uint64_t timeout_ns) {
   struct epoll_event events[SET_EVENTS];
   int count, set = uring__here(poller)->set;
-  size_t told = 0;
+  size_t told = 0, all = 0;
   bool ring = false;
   do {
     count = epoll__call(set, events, SET_EVENTS, timeout_ns);
     timeout_ns = 0;
-    for (int i = 0; i < count; i++) {
-      if (events[i].data.u64 == SET_RING) {
-        ring = true;
-      } else {
-        uring__told(poller, events[i].data.u64, events[i].events);
-        told++;
-      }
-    }
+    for (int i = 0; i < count; i++, all++)
+      told += set__tell(poller, &events[i], &ring);
   } while (count == SET_EVENTS);
   poller__count_batch(poller, told);
-  return ring || !told;
+  return ring || !all;
 }
+
+/* ---- A set in another ---- */
+
+bool set__put_in(struct uring_ring *ring, const struct uring_ring *lent, uint32_t seat) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = SET_LENT + seat};
+  return epoll_ctl(ring->set, EPOLL_CTL_ADD, lent->set, &event) == 0;
+}
+
+void set__take_out(struct uring_ring *ring, const struct uring_ring *lent) { epoll_ctl(ring->set, EPOLL_CTL_DEL, lent->set, NULL); }
 
 /* ---- A host ---- */
 

@@ -11,13 +11,6 @@
 #define SEATS_SLOW_NS 100000u
 #define SEATS_SLOW_TIMES 16u
 
-static uint32_t seat__index(const struct seat *seat) { return (uint32_t)(seat - seat->seats->seat); }
-
-/* Who keeps changes only while his seat's lock is held, and he is in callbacks. */
-static bool seat__keeps(const struct seat *seat) {
-  return atomic_load_explicit(&seat->seats->loop->poller.keeper, memory_order_relaxed) == seat__index(seat);
-}
-
 /* Looks at the seat's port, and waits there if nothing is due. */
 static void seat__look(struct seat *seat) {
   pier_loop *loop = seat->seats->loop;
@@ -42,12 +35,17 @@ static struct ready *seat__next(struct seat *seat) {
   return ready;
 }
 
-/* Whoever waits on his port has nothing to do, and the last ones have no handles where there are fewer processors than threads. If all are in
-   callbacks the next to come back looks. */
+static bool seat__wake(struct seat *seat) {
+  bool lent = atomic_load_explicit(&seat->lent, memory_order_seq_cst);
+  return lent ? lend__want_back(seat) : port__nudge(&seat->seats->loop->poller, seat__index(seat));
+}
+
+/* Whoever waits on his port has nothing to do, or has lent it, and the last ones have no handles where there are fewer processors than threads. If
+   all are in callbacks the next to come back looks. */
 void seats__call(struct seats *seats, uint64_t unattended) {
   atomic_fetch_or_explicit(&seats->unattended, unattended, memory_order_seq_cst);
   for (uint32_t i = seats->count; i > 0; i--)
-    if (!seats__is_busy(atomic_load_explicit(&seats->seat[i - 1].beat, memory_order_relaxed)) && port__nudge(&seats->loop->poller, i - 1))
+    if (!seats__is_busy(atomic_load_explicit(&seats->seat[i - 1].beat, memory_order_relaxed)) && seat__wake(&seats->seat[i - 1]))
       return;
 }
 
@@ -71,20 +69,18 @@ static void seat__learn(struct seat *seat, uint32_t ran) {
   seat->slow = slow;
 }
 
-static bool seat__expects_slow(struct seat *seat) {
-  return atomic_load_explicit(&seat->slow_until_ns, memory_order_relaxed) > atomic_load_explicit(&seat->begun_ns, memory_order_relaxed);
-}
-
 static void seat__run(struct seat *seat) {
   struct seats *seats = seat->seats;
   if (!seat->turn.ready.first) /* nobody takes or adds anything here before the beat */
     return;
-  atomic_store_explicit(&seat->begun_ns, clock__now_ns(), memory_order_relaxed);
+  uint64_t now_ns = clock__now_ns();
+  atomic_store_explicit(&seat->begun_ns, now_ns, memory_order_relaxed);
   /* In one order with what the watchman does before he sleeps: he sees the beat, or we see that he sleeps. */
   atomic_fetch_add_explicit(&seat->beat, 1, memory_order_seq_cst);
   if (!atomic_load_explicit(&seats->watch.active, memory_order_seq_cst))
     watch__rouse(&seats->watch);
-  if (seat__expects_slow(seat))
+  lend__weigh(seat, now_ns);
+  if (seat__expects_slow(seat, now_ns))
     seats__call(seats, seats__bit(seat__index(seat)) | seat->stands_in);
   uint32_t ran = 0;
   struct ready *ready;
@@ -151,11 +147,15 @@ static void seat__main(void *argument) {
   struct seats *seats = seat->seats;
   turn__begin(&seat->turn, &seats->loop->poller);
   seat->turn.share = &seat->share;
-  seat->turn.seat = seat__index(seat);
+  seat->turn.seat = seat->turn.home = seat__index(seat);
   poller__take_local(&seats->loop->poller, &seat->turn);
+  lend__begin(seat);
   while (!atomic_load_explicit(&seats->stopping, memory_order_acquire)) {
-    seat__look(seat);
-    if (!seat__help(seat))
+    if (!lend__rest(seat))
+      seat__look(seat);
+    bool keeps_since_now = seat__help(seat);
+    lend__look(seat);
+    if (!keeps_since_now)
       seat__run(seat);
   }
   poller__leave_local(&seat->turn);
@@ -165,15 +165,18 @@ static void seat__main(void *argument) {
 /* ---- Open and close ---- */
 
 static void seats__join(struct seats *seats, uint32_t started) {
-  atomic_store_explicit(&seats->stopping, true, memory_order_release);
-  for (uint32_t i = 0; i < started; i++)
+  atomic_store_explicit(&seats->stopping, true, memory_order_seq_cst);
+  for (uint32_t i = 0; i < started; i++) {
+    lend__want_back(&seats->seat[i]);
     port__nudge(&seats->loop->poller, i);
+  }
   for (uint32_t i = 0; i < started; i++)
     thread__join(&seats->seat[i].thread);
 }
 
 static void seats__free(struct seats *seats) {
   for (uint32_t i = 0; i < seats->count; i++) {
+    lend__close(&seats->seat[i]);
     mutex__destroy(&seats->seat[i].tending);
     mutex__destroy(&seats->seat[i].share.lock);
   }
@@ -200,6 +203,7 @@ static int seats__open(struct pool *pool, pier_loop *loop, uint32_t count) {
     seats->seat[i].seats = seats;
     mutex__init(&seats->seat[i].tending);
     mutex__init(&seats->seat[i].share.lock);
+    lend__open(&seats->seat[i]);
   }
   int status = watch__open(seats);
   if (status == PIER_OK) {

@@ -148,12 +148,60 @@ static void without_a_ring_there_is_epoll(void **state) {
   name_backend(*before ? before : NULL);
 }
 
+/* ---- A thread that waits for readers ---- */
+
+enum { FILES = 4 };
+
+typedef struct straggler {
+  pier_handle file;
+  support_outcome *read;
+  char byte;
+} straggler;
+
+/* The next call of io_uring_enter() fails: that by which this goes to the kernel. */
+static void submit_one(const pier_result *result) {
+  straggler *self = result->context;
+  fault__fail(FAULT_ENTER, 0, 1, EAGAIN);
+  assert_true(pier_read_at(self->file, &self->byte, 1, 0, PIER_NO_DEADLINE, support__take, self->read) != 0);
+}
+
+static void ignore(const pier_result *result) { (void)result; }
+
+/* It waits for them and not for the ring, and is not to sleep while something is in line there; or in one that is lent to it. */
+static void what_the_kernel_does_not_take_goes_there_again(void **state) {
+  (void)state;
+  pier_loop *loop = support__open();
+  pier_handle ends[2], files[FILES];
+  streams__pair(loop, STREAMS_TCP, ends);
+  for (unsigned end = 0; end < 2; end++)
+    assert_true(pier_read_multishot(ends[end], PIER_NO_DEADLINE, ignore, NULL) != 0);
+  for (unsigned i = 0; i < FILES; i++) {
+    int descriptor = open(support__temp_file(FILE_BYTES), O_RDONLY | O_CLOEXEC);
+    assert_status(pier_register(loop, (pier_native)descriptor, NULL, &files[i]), PIER_OK);
+  }
+  for (unsigned i = 0; i < 4 * FILES; i++) {
+    straggler *self = support__alloc(sizeof *self);
+    *self = (straggler){.file = files[i % FILES], .read = support__outcome()};
+    assert_true(pier_post(loop, submit_one, self) != 0);
+    support__await(loop, self->read);
+    assert_status(self->read->got.status, PIER_OK);
+    assert_int_equal(fault__struck(), is_uring(loop) ? 1 : 0);
+    fault__clear();
+  }
+  for (unsigned i = 0; i < FILES; i++)
+    support__close_handle(loop, files[i]);
+  streams__close_pair(loop, ends);
+  support__close(loop);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       FAULT_TEST(more_completions_than_there_is_room_for_all_come),
       FAULT_TEST(a_full_queue_that_the_kernel_does_not_empty_refuses),
       FAULT_TEST(a_kernel_that_takes_nothing_for_a_while_is_asked_again),
       FAULT_TEST(without_a_ring_there_is_epoll),
+      FAULT_TEST(what_the_kernel_does_not_take_goes_there_again),
+      FAULT_TEST_POOL(what_the_kernel_does_not_take_goes_there_again),
   };
   return support__main(argc, argv, "fault_ring", tests, sizeof tests / sizeof tests[0]);
 }

@@ -25,7 +25,7 @@ static pier_loop *open_with_seats(uint32_t processors) {
 
 static uint32_t homes_with(uint32_t processors) {
   pier_loop *loop = open_with_seats(processors);
-  uint32_t homes = uring__of(loop__poller(loop))->homes;
+  uint32_t homes = loop__poller(loop)->homes;
   assert_int_equal(loop->pool.seats->count, SUPPORT_THREADS);
   support__close(loop);
   return homes;

@@ -338,7 +338,7 @@ static void with_a_host_from_the_start_nothing_is_in_it(void **state) {
 
 /* ---- A seat's set ---- */
 
-static uint32_t seat_of(pier_loop *loop, pier_handle handle) { return id__slot(handle) % uring__of(loop__poller(loop))->homes; }
+static uint32_t seat_of(pier_loop *loop, pier_handle handle) { return id__slot(handle) % loop__poller(loop)->homes; }
 
 /* One whose handle belongs to that seat, not begun yet. Pairs that do not are kept until then, for their slots would come again. */
 static reader *open_at(pier_loop *loop, uint32_t seat) {
