@@ -67,22 +67,26 @@ void port__receive_next(struct op *op, struct chunk *chunk) {
 
 /* ---- One call ---- */
 
+static ssize_t multishot__move_datagrams(struct op *op, struct chunk *chunk, int *flags) {
+  struct iovec part = {chunk->buffer, chunk->room_bytes};
+  struct batch *batch = batch__of(chunk);
+  return batch ? batch__receive(op, batch, chunk) : datagram__move(op, &part, 1, flags);
+}
+
+static ssize_t multishot__read(const struct handle *handle, const struct chunk *chunk, int *flags) {
+  struct iovec part = {chunk->buffer, chunk->room_bytes};
+  *flags = MSG_CTRUNC; /* a fifo's ends of packets do not show at all */
+  return descriptor__read((int)handle->native, &part, 1);
+}
+
 static ssize_t multishot__move(struct op *op, struct chunk *chunk, int *flags) {
   struct handle *handle = op->handle;
-  struct iovec part = {chunk->buffer, chunk->room_bytes};
-  int descriptor = (int)handle->native;
   chunk->data = chunk->buffer;
-  if (handle->slot.kind == PIER_KIND_UDP) {
-    struct batch *batch = batch__of(chunk);
-    return batch ? batch__receive(op, batch, chunk) : datagram__move(op, &part, 1, flags);
-  }
   if (handle->slot.kind == PIER_KIND_TCP)
-    return call__recv(descriptor, chunk->buffer, chunk->room_bytes, MSG_DONTWAIT);
-  if (!(handle->slot.flags & HANDLE_SOCKET)) {
-    *flags = MSG_CTRUNC; /* a fifo's ends of packets do not show at all */
-    return descriptor__read(descriptor, &part, 1);
-  }
-  return trust__receive(handle, chunk->buffer, chunk->room_bytes, flags);
+    return call__recv((int)handle->native, chunk->buffer, chunk->room_bytes, MSG_DONTWAIT);
+  if (handle->slot.kind == PIER_KIND_UDP)
+    return multishot__move_datagrams(op, chunk, flags);
+  return handle->slot.flags & HANDLE_SOCKET ? trust__receive(handle, chunk->buffer, chunk->room_bytes, flags) : multishot__read(handle, chunk, flags);
 }
 
 /* Nothing of it goes on after an end or a failure, whatever that would mean to a single call. */

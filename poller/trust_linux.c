@@ -23,12 +23,10 @@ static bool trust__is_local(const struct handle *handle) {
 void trust__open(struct trust *trust) { mutex__init(&trust->lock); }
 void trust__close(struct trust *trust) { mutex__destroy(&trust->lock); }
 
-ssize_t trust__receive(struct handle *handle, void *buffer, size_t room_bytes, int *flags) {
+static COLD ssize_t trust__receive_warily(struct handle *handle, void *buffer, size_t room_bytes, int *flags) {
   struct iovec part = {buffer, room_bytes};
   struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
   unsigned wary = trust__of(handle);
-  if (wary <= TRUST_NOTED)
-    return call__recv((int)handle->native, buffer, room_bytes, MSG_DONTWAIT);
   ssize_t received = recvmsg((int)handle->native, &header, MSG_DONTWAIT);
   *flags = header.msg_flags;
   if (*flags & MSG_CTRUNC)
@@ -36,6 +34,12 @@ ssize_t trust__receive(struct handle *handle, void *buffer, size_t room_bytes, i
   else if (received > 0)
     trust__set(handle, wary - 1 > TRUST_NOTED ? wary - 1 : TRUST_FREE);
   return received;
+}
+
+HOT ssize_t trust__receive(struct handle *handle, void *buffer, size_t room_bytes, int *flags) {
+  if (trust__of(handle) <= TRUST_NOTED)
+    return call__recv((int)handle->native, buffer, room_bytes, MSG_DONTWAIT);
+  return trust__receive_warily(handle, buffer, room_bytes, flags);
 }
 
 static bool trust__is_empty(const struct handle *handle) {

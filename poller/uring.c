@@ -182,7 +182,7 @@ static void uring__shown(struct poller *poller, const struct uring_completion *c
   if (!(completion->flags & IORING_CQE_F_MORE) && completion->result != -ECANCELED)
     uring->set_armed_by = 0;
   if (uring__here(poller)->set >= 0)
-    set__wait(poller, 0);
+    set__wait(poller, uring__here(poller), 0);
 }
 
 /* Another seat's set has something; whose thread looks there is not decided here. */
@@ -242,10 +242,10 @@ static bool uring__may_sleep(struct poller *poller, struct uring_ring *ring) {
 static bool uring__await(struct poller *poller, struct uring_ring *ring, uint64_t timeout_ns) {
   uint64_t wait_ns = timeout_ns && uring__may_sleep(poller, ring) ? timeout_ns : 0;
   if (!set__is_awaited(uring__of(poller), ring)) {
-    uring__enter(poller, wait_ns);
+    uring__enter(poller, ring, wait_ns);
     return true;
   }
-  return set__wait(poller, uring__hand_in_all(poller) ? wait_ns : 0);
+  return set__wait(poller, ring, uring__hand_in_all(poller, ring) ? wait_ns : 0);
 }
 
 static size_t uring__collect(struct poller *poller, struct uring_ring *ring, pier_packet *packets, size_t max) {

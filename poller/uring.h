@@ -129,12 +129,12 @@ void uring__push_watch(struct poller *poller, uint32_t own_seat, uint32_t seat);
 void uring__push_set(struct poller *poller);
 /* A tick in TRUST_TICK_NS, or when its thread ends; false: the ring takes nothing. */
 bool uring__push_tick(struct poller *poller);
-/* Has the kernel take what is in line, and waits for a completion, at most so long; 0 is not at all. */
-void uring__enter(struct poller *poller, uint64_t timeout_ns);
+/* Has the kernel take what is in line in this thread's ring, and waits for a completion, at most so long; 0 is not at all. */
+void uring__enter(struct poller *poller, struct uring_ring *here, uint64_t timeout_ns);
 void uring__flush(struct poller *poller);
 void uring__hurry(struct poller *poller, uint32_t seat);
 /* Before this thread waits for its set: has the kernel take what is in line, in those that are lent to it as well. False: it has not taken all. */
-bool uring__hand_in_all(struct poller *poller);
+bool uring__hand_in_all(struct poller *poller, struct uring_ring *here);
 bool uring__nudge(struct poller *poller, uint32_t seat);
 
 /* uring_files.c: files with many calls in flight stand in a table of the ring's, where the kernel finds them sooner. */
@@ -216,7 +216,7 @@ bool set__add(struct op *op);
 void set__remove(struct op *op);
 /* Whether this is what the thread that tends the ring has to wait for; and does so. False: nothing but readers had something. */
 bool set__is_awaited(struct uring *uring, const struct uring_ring *ring);
-bool set__wait(struct poller *poller, uint64_t timeout_ns);
+bool set__wait(struct poller *poller, const struct uring_ring *ring, uint64_t timeout_ns);
 /* Another seat's set, in a seat's. */
 bool set__put_in(struct uring_ring *ring, const struct uring_ring *lent, uint32_t seat);
 void set__take_out(struct uring_ring *ring, const struct uring_ring *lent);

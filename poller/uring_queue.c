@@ -259,20 +259,24 @@ static bool uring__is_even(struct uring_ring *ring) {
   return uring__has_all(ring) && !(IO_URING_READ_ONCE(*ring->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
 }
 
-void uring__enter(struct poller *poller, uint64_t timeout_ns) {
-  struct uring_ring *here = uring__here(poller);
+HOT void uring__enter(struct poller *poller, struct uring_ring *here, uint64_t timeout_ns) {
   if (timeout_ns || atomic_load_explicit(&here->hurried, memory_order_relaxed) || !uring__is_even(here))
     uring__enter_now(poller, here, timeout_ns);
 }
 
-bool uring__hand_in_all(struct poller *poller) {
-  struct uring_ring *rings = uring__of(poller)->rings, *here = uring__here(poller);
-  uring__enter(poller, 0);
-  bool all = uring__has_all(here);
+static bool uring__hand_in_lent(struct poller *poller, struct uring_ring *here) {
+  struct uring_ring *rings = uring__of(poller)->rings;
+  bool all = true;
   for (uint32_t i = uring__next_lent(here, 0); i < LENT_ALL; i = uring__next_lent(here, i + 1)) {
     if (atomic_load_explicit(&rings[i].hurried, memory_order_relaxed) || !uring__has_all(&rings[i]))
       uring__hurry_ring(poller, &rings[i], false);
     all = all && uring__has_all(&rings[i]);
   }
   return all;
+}
+
+HOT bool uring__hand_in_all(struct poller *poller, struct uring_ring *here) {
+  uring__enter(poller, here, 0);
+  bool all = uring__has_all(here);
+  return atomic_load_explicit(&here->lent, memory_order_relaxed) ? uring__hand_in_lent(poller, here) && all : all;
 }

@@ -116,32 +116,32 @@ bool set__is_awaited(struct uring *uring, const struct uring_ring *ring) {
 }
 
 /* Gives whether the event is a reader's. */
-static bool set__tell(struct poller *poller, const struct epoll_event *event, bool *ring) {
+static bool set__tell(struct poller *poller, const struct epoll_event *event, bool *completed) {
   uint64_t id = event->data.u64;
   if (id >= SET_IDS) {
     uring__told(poller, id, event->events);
     return true;
   }
   if (id == SET_RING)
-    *ring = true;
+    *completed = true;
   else
     turn__here()->shown |= (uint64_t)1 << (id - SET_LENT);
   return false;
 }
 
-bool set__wait(struct poller *poller, uint64_t timeout_ns) {
+bool set__wait(struct poller *poller, const struct uring_ring *ring, uint64_t timeout_ns) {
   struct epoll_event events[SET_EVENTS];
-  int count, set = uring__here(poller)->set;
+  int count;
   size_t told = 0, all = 0;
-  bool ring = false;
+  bool completed = false;
   do {
-    count = epoll__call(set, events, SET_EVENTS, timeout_ns);
+    count = epoll__call(ring->set, events, SET_EVENTS, timeout_ns);
     timeout_ns = 0;
     for (int i = 0; i < count; i++, all++)
-      told += set__tell(poller, &events[i], &ring);
+      told += set__tell(poller, &events[i], &completed);
   } while (count == SET_EVENTS);
   poller__count_batch(poller, told);
-  return ring || !all;
+  return completed || !all;
 }
 
 /* ---- A set in another ---- */

@@ -7,14 +7,14 @@
 /* So many seats beside each other lend to the first of them. */
 #define LEND_NEIGHBOURS 4u
 
-/* How busy a thread is shows in so long. One that has not slept has too much to do for one. More than one are worth it if together with who stands in
-   for them they run for more of the time than one fewer could: what they take from one another by waking, and from the caches, is a tenth. Otherwise
-   there is no processor that nobody else needs; they are joined again, and not parted for a while, which is longer each time. */
+/* How busy a thread is shows in so long. One that has not slept has too much to do for one. To be parted was worth it if they then run, with who stands
+   in for them, for three fifths of the time on the average: two take a tenth from one another, by waking and from the caches. Otherwise there is no
+   processor that nobody else needs; they are joined again, and not parted for a while, which is longer each time. */
 #define LEND_LOOK_NS 10000000u
 #define LEND_STALE_NS (4 * LEND_LOOK_NS)
 #define LEND_WORTH_PERMILLE 600u
 #define LEND_CALM_PERMILLE 400u
-#define LEND_PATIENCE_NS 20000000u
+#define LEND_PATIENCE_NS 40000000u
 #define LEND_PATIENCE_MAX_NS 1000000000u
 
 static uint32_t lend__to(const struct seat *seat) {

@@ -137,7 +137,7 @@ static void who_finds_no_time_to_sleep_gets_help(void **state) {
 
 static bool is_patient(void *context) {
   struct seat *seat = context;
-  return atomic_load(&seat->load.patience_ns) >= 80 * PIER_MILLISECOND;
+  return atomic_load(&seat->load.patience_ns) >= 160 * PIER_MILLISECOND;
 }
 
 /* Where there is no second processor, two threads do no more than one, and that is found out. */
