@@ -83,7 +83,7 @@ void handle__leave(struct handle *handle) {
     poller__deliver(handle->poller, handle, &handle->closing);
 }
 
-struct handle *handle__find(struct poller *poller, pier_handle id) {
+HOT struct handle *handle__find(struct poller *poller, pier_handle id) {
   struct slot *slot = slab__at(&poller->handles, id__slot(id));
   if (!slot || id__kind(id) != ID_HANDLE || id__loop(id) != poller->index ||
       slot__generation(atomic_load_explicit(&slot->word, memory_order_acquire)) != id__generation(id))

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 
-void multishot__due(struct op *op) {
+HOT void multishot__due(struct op *op) {
   struct poller *poller = op->handle->poller;
   struct handle *handle = op->handle;
   uint64_t word = atomic_load_explicit(&op->slot.word, memory_order_acquire);

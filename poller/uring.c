@@ -135,11 +135,9 @@ bool uring__nudge(struct poller *poller, uint32_t seat) {
 }
 
 static bool uring__watch(struct poller *poller, uint32_t own_seat) {
-  uint32_t seat = turn__here()->seat;
-  uring__hurry(poller, seat);
   if (!uring__settle(poller))
     return false;
-  uring__push_watch(poller, own_seat, seat);
+  uring__push_watch(poller, own_seat, turn__here()->seat);
   return true;
 }
 

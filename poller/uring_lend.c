@@ -10,10 +10,13 @@ static void uring__give_to(struct uring_ring *ring, uint32_t tender) {
 
 static uint64_t uring__bit(uint32_t seat) { return (uint64_t)1 << seat; }
 
-/* From here on who hands something over writes to the eventfd. Who has done so just before, since it was looked last, has been told that somebody is
-   awake here. */
+/* From here on who hands something over writes to the eventfd; who has done so just before, since it was looked last, has been told that somebody is
+   awake here. And if somebody else's thread comes by here, it may be away for long: what it puts in line is not to wait for it. */
 bool uring__settle(struct poller *poller) {
+  const struct turn *turn = turn__here();
   struct uring_ring *ring = uring__here(poller);
+  if (atomic_load_explicit(&ring->tender, memory_order_relaxed) != turn->home)
+    uring__hurry(poller, turn->seat);
   return inbox__sleep(&ring->inbox) && !atomic_load_explicit(&ring->handed, memory_order_seq_cst);
 }
 

@@ -16,7 +16,7 @@ static bool uring__seize(struct op *op) {
 }
 
 /* Whether there is a reason to run it. Under the lock, and in the caller's hands: otherwise it is out of them afterwards. */
-static bool uring__goes_on(struct op *op) {
+static HOT bool uring__goes_on(struct op *op) {
   uintptr_t *state = &op->system[MULTISHOT_STATE];
   bool more = (*state & MULTISHOT_EDGE) || op__asked_to_end(op) != PIER_OK || handle__is_closing(op->handle);
   *state &= ~(uintptr_t)(more ? MULTISHOT_EDGE : MULTISHOT_BUSY);

@@ -311,10 +311,10 @@ static void wait_there(struct poller *poller) {
   support__event_wait(crossing.go_on, PIER_NO_TIMEOUT);
 }
 
-static pier_handle lent_end(pier_handle ends[PAIRS][2], unsigned skip) {
+static pier_handle end_at(pier_loop *loop, pier_handle ends[PAIRS][2], uint32_t seat, unsigned skip) {
   for (unsigned i = 0; i < PAIRS; i++)
     for (unsigned end = 0; end < 2; end++)
-      if (seat_of(crossing.loop, ends[i][end]) == 1 && !skip--)
+      if (seat_of(loop, ends[i][end]) == seat && !skip--)
         return ends[i][end];
   fail();
   return 0;
@@ -345,7 +345,7 @@ static void what_is_handed_over_while_somebody_looks_is_seen(void **state) {
   for (unsigned i = 0; i < PAIRS; i++)
     streams__pair(loop, STREAMS_TCP, ends[i]);
   for (unsigned round = 0; round < ROUNDS / 4; round++) {
-    pier_handle one = lent_end(ends, 0), two = lent_end(ends, 1);
+    pier_handle one = end_at(loop, ends, 1, 0), two = end_at(loop, ends, 1, 1);
     support__until(loop, is_calm, loop, "a lent seat");
     support__event_reset(crossing.there);
     support__event_reset(crossing.go_on);
@@ -412,6 +412,66 @@ static void what_is_put_in_line_meanwhile_goes_to_the_kernel(void **state) {
   support__close(loop);
 }
 
+/* ---- Who looks at many rings is away ---- */
+
+typedef struct dawdler {
+  support_event *go_on, *leave;
+  pier_handle other;
+  support_outcome *read;
+  atomic_uint arrived, submitted, left;
+  char byte, other_byte;
+} dawdler;
+
+static void take_and_let_go(const pier_result *result) {
+  dawdler *self = result->context;
+  support__event_set(self->leave);
+  self->read->got = *result;
+  support__count(&self->read->calls);
+}
+
+static void dawdle_and_read(const pier_result *result) {
+  dawdler *self = result->context;
+  support__count(&self->arrived);
+  support__event_wait(self->go_on, PIER_NO_TIMEOUT);
+  if (pier_read(self->other, &self->other_byte, 1, PIER_NO_DEADLINE, take_and_let_go, self))
+    support__count(&self->submitted);
+  if (support__event_wait(self->leave, 10 * PIER_SECOND * support__patience))
+    support__count(&self->left);
+}
+
+/* Somebody stands in, and has looked at a ring that was lent to it: what it submits there after that goes out all the same. */
+static void who_stays_away_still_reaches_what_is_lent(void **state) {
+  (void)state;
+  pier_loop *loop = open_with(2, 3);
+  pier_handle ends[PAIRS][2];
+  char byte;
+  for (unsigned i = 0; i < PAIRS; i++)
+    streams__pair(loop, STREAMS_TCP, ends[i]);
+  for (unsigned round = 0; round < ROUNDS / 4; round++) {
+    dawdler *self = support__alloc(sizeof *self);
+    pier_handle door = end_at(loop, ends, 0, 0), lent = end_at(loop, ends, 1, 2);
+    *self = (dawdler){.go_on = support__event_open(), .leave = support__event_open(), .read = support__outcome(), .other = end_at(loop, ends, 1, 0)};
+    support__until(loop, is_calm, loop, "a lent seat");
+    assert_true(pier_read(door, &self->byte, 1, PIER_NO_DEADLINE, dawdle_and_read, self) != 0);
+    assert_true(pier_write(other_end(ends, door), "x", 1, PIER_NO_DEADLINE, NULL, NULL) != 0);
+    support__until_count(loop, &self->arrived, 1, "a callback that stays");
+    support_outcome *brought = begin_read(lent, &byte);
+    size_t written; /* no operation, which would bring somebody to its own ring */
+    assert_status(pier_try_write(other_end(ends, lent), "z", 1, &written), PIER_OK);
+    await_status(loop, brought, PIER_OK);
+    support__event_set(self->go_on);
+    support__until_count(loop, &self->submitted, 1, "a read from inside");
+    assert_status(pier_try_write(other_end(ends, self->other), "y", 1, &written), PIER_OK);
+    await_status(loop, self->read, PIER_OK);
+    support__until_count(loop, &self->left, 1, "the end of that callback");
+    support__event_close(self->go_on);
+    support__event_close(self->leave);
+  }
+  for (unsigned i = 0; i < PAIRS; i++)
+    streams__close_pair(loop, ends[i]);
+  support__close(loop);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST_POOL(three_of_four_lend_to_the_first),
@@ -421,6 +481,7 @@ int main(int argc, char **argv) {
       SUPPORT_TEST_POOL(who_lends_does_not_keep),
       SUPPORT_TEST_POOL(what_is_handed_over_while_somebody_looks_is_seen),
       SUPPORT_TEST_POOL(what_is_put_in_line_meanwhile_goes_to_the_kernel),
+      SUPPORT_TEST_POOL(who_stays_away_still_reaches_what_is_lent),
   };
   return support__main(argc, argv, "lend_linux", tests, sizeof tests / sizeof tests[0]);
 }
