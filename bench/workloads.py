@@ -85,7 +85,7 @@ WORKLOADS = (
     Workload("pipe_echo_32", "pipe", "pipe_echo", "64-byte round trips over 32 named pipes",
              {"connections": 32, "block": 64}, **timed()),
     Workload("pipe_pump_1", "pipe", "pipe_pump", "64 KiB writes to the server, counted there",
-             {"block": 65536}, **timed(), unit=" MiB/s"),
+             {"block": 65536}, **timed(patience=18), unit=" MiB/s"),
     Workload("pipe_echo_foreign", "pipe", "pipe_foreign", "64-byte round trips over a pipe that is on somebody else's port, or in his epoll set",
              {"block": 64}, **timed(), aim_libuv=1.5,
              also=(Way("pier, not foreign", "pier", "free"), Way("libuv, not foreign", "libuv", "free"))),
