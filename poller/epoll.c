@@ -173,17 +173,20 @@ static size_t epoll__wait(struct poller *poller, pier_packet *packets, size_t ma
   if (count <= 0)
     return 0; /* the time was up, or a signal came: the caller looks at the clock */
   size_t wakes = 0;
+  bool tick = false;
   for (int i = 0; i < count; i++) {
     if (events[i].data.u64 == PORT_WAKE_KEY) {
       atomic_store_explicit(&poller->wake_posted, 0, memory_order_seq_cst);
       wakes++;
     } else if (events[i].data.u64 == EPOLL_TICK_KEY) {
-      trust__tick(poller);
+      tick = true;
       wakes++;
     } else {
       epoll__event(poller, events[i].data.u64, events[i].events);
     }
   }
+  if (tick) /* last: what has just come is known then */
+    trust__tick(poller);
   poller__count_batch(poller, (size_t)count - wakes);
   return 0;
 }

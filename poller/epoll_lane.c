@@ -156,6 +156,13 @@ static void epoll__finish(struct ready_list *done, struct op *due) {
 /* Of one that is noted the system has said nothing: see trust.h. */
 #define EVENT_NONE 0u
 
+/* Not asked if something is known to be there, or a reader in somebody's hands, who looks by himself: whatever is there then has mostly just come. */
+static bool epoll__is_behind(struct handle *handle) {
+  const struct op *op = handle->lanes[0].current;
+  bool in_hand = op && op__is_multishot(op) && (op->system[MULTISHOT_STATE] & MULTISHOT_BUSY);
+  return !in_hand && !(handle->watch & WATCH_READ) && trust__is_behind(handle);
+}
+
 void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
   struct ready_list done = {NULL, NULL};
   struct op *due = NULL;
@@ -163,7 +170,7 @@ void epoll__event(struct poller *poller, pier_handle id, uint32_t events) {
   mutex__lock(lock);
   /* Under the lock, which closing takes too: if it is the same handle now, its descriptor is open until we are through. */
   struct handle *handle = handle__find(poller, id);
-  if (handle && (handle->watch & WATCH_ADDED) && (events != EVENT_NONE || trust__is_behind(handle))) {
+  if (handle && (handle->watch & WATCH_ADDED) && (events != EVENT_NONE || epoll__is_behind(handle))) {
     epoll__take_in(handle, events != EVENT_NONE ? events : EPOLLIN);
     if (handle->lanes[0].waiting.first)
       epoll__run_lane(handle, 0, &done);

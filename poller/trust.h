@@ -3,7 +3,7 @@
    A read that was short has emptied its stream, and the call that would say so is spared: what comes later is an event of its own. A local
    socket's read may also end where its peer has put descriptors between the bytes, or at another sender's if the socket is told of
    senders. recvmsg() shows that, and costs a tenth of an echo more than recv(). Hardly any peer does it. So such a stream is read with
-   recv() and believed, but not for long: it is noted, and at the next tick all that are noted are asked for what they hold. One that
+   recv() and believed, but not for long: it is noted, and at the next tick all that are noted and wait are asked for what they hold. One that
    was behind goes on then, and is read with recvmsg() for a while, as long as that shows such places. */
 #ifndef PIER_TRUST_H
 #define PIER_TRUST_H

@@ -75,6 +75,9 @@ static struct op *uring__reader(struct handle *handle, uintptr_t way) {
   return op && op__is_multishot(op) && (op->system[MULTISHOT_STATE] & (way | MULTISHOT_ENDING)) == way ? op : NULL;
 }
 
+/* Of who is in somebody's hands it is not asked: he looks by himself, and whatever is there has mostly just come. */
+static bool uring__is_behind(const struct op *op) { return !(op->system[MULTISHOT_STATE] & MULTISHOT_BUSY) && trust__is_behind(op->handle); }
+
 void uring__told(struct poller *poller, pier_handle id, uint32_t events) {
   uintptr_t trustless = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI) ? MULTISHOT_TRUSTLESS : 0u;
   struct mutex *lock = port_common__lock_at(poller, id__slot(id));
@@ -82,7 +85,7 @@ void uring__told(struct poller *poller, pier_handle id, uint32_t events) {
   mutex__lock(lock);
   struct handle *handle = handle__find(poller, id);
   struct op *op = handle ? uring__reader(handle, events != TOLD_NOTHING ? MULTISHOT_IN_SET : MULTISHOT_ARMED) : NULL;
-  if (op && (events != TOLD_NOTHING || trust__is_behind(handle))) {
+  if (op && (events != TOLD_NOTHING || uring__is_behind(op))) {
     op->system[MULTISHOT_STATE] |= MULTISHOT_EDGE | trustless;
     due = uring__seize(op);
   }

@@ -8,6 +8,7 @@
 #include "trust.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { LENGTH = 8, FEW = 3, MANY = 100, CROWD = TRUST_MAX + 44, ROUNDS = 200 };
 
@@ -209,6 +210,52 @@ static void after_a_tick_nobody_is_noted(void **state) {
   close_counting(loop);
 }
 
+typedef struct witness {
+  pier_native peer;
+  atomic_uint calls;
+  unsigned hint; /* after the tick */
+} witness;
+
+static unsigned hint_of(pier_handle end, struct poller *poller) {
+  return atomic_load(&handle__find(poller, end)->write_hint);
+}
+
+/* In the second callback the stream is noted, for the first read was short; and there is more, which has just come. */
+static void tick_inside(const pier_result *result) {
+  witness *self = result->context;
+  if (!result->more)
+    return;
+  if (atomic_load(&self->calls) == 1) {
+    struct poller *poller = loop__poller(result->loop);
+    assert_int_equal(write((int)self->peer, "more", 4), 4);
+    trust__tick(poller);
+    self->hint = hint_of(result->handle, poller);
+  }
+  support__count(&self->calls);
+}
+
+/* One that is being read when a tick comes is not taken for one that is behind, for what comes meanwhile. */
+static void who_is_being_read_is_not_asked(void **state) {
+  (void)state;
+  pier_loop *loop = open_counting(true);
+  witness *self = support__alloc(sizeof *self);
+  pier_native natives[2];
+  pier_handle end;
+  support__native_pipe_pair(false, true, true, natives);
+  assert_status(pier_register(loop, natives[0], NULL, &end), PIER_OK);
+  self->peer = natives[1];
+  assert_true(pier_read_multishot(end, PIER_NO_DEADLINE, tick_inside, self) != 0);
+  for (unsigned i = 0; i < 2; i++) {
+    assert_int_equal(write((int)self->peer, "some", 4), 4);
+    support__until_count(loop, &self->calls, i + 1, "a chunk");
+  }
+  support__until_count(loop, &self->calls, 3, "what came during a tick");
+  assert_int_equal(self->hint, 0); /* neither noted nor wary */
+  support__native_close_pipe(self->peer);
+  support__close_handle(loop, end);
+  close_counting(loop);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SUPPORT_TEST(what_lies_behind_a_descriptor_comes),
@@ -224,6 +271,8 @@ int main(int argc, char **argv) {
       SUPPORT_TEST(plain_reads_go_on_behind_a_descriptor),
       SUPPORT_TEST_POOL(plain_reads_go_on_behind_a_descriptor),
       SUPPORT_TEST(after_a_tick_nobody_is_noted),
+      SUPPORT_TEST(who_is_being_read_is_not_asked),
+      SUPPORT_TEST_POOL(who_is_being_read_is_not_asked),
       SUPPORT_TEST_POOL(after_a_tick_nobody_is_noted),
   };
   return support__main(argc, argv, "trust_linux", tests, sizeof tests / sizeof tests[0]);
