@@ -49,8 +49,15 @@ void lend__close(struct seat *seat) {
 
 static bool lend__is_to_be(struct seat *seat) {
   struct seats *seats = seat->seats;
-  return seat->idle && lend__to(seat) != seat__index(seat) && !seat->turn.ready.first && !seat->stands_in &&
-         !atomic_load_explicit(&seats->unattended, memory_order_relaxed);
+  return seat->idle && lend__to(seat) != seat__index(seat) && !seat->stands_in && !atomic_load_explicit(&seats->unattended, memory_order_relaxed);
+}
+
+/* Who stood in may just be taking it. */
+static bool lend__has_due(struct seat *seat) {
+  mutex__lock(&seat->share.lock);
+  bool due = seat->turn.ready.first != NULL;
+  mutex__unlock(&seat->share.lock);
+  return due;
 }
 
 /* Who keeps has others look after the inbox and the timers, and waken for them. */
@@ -65,7 +72,7 @@ static void lend__hand_on(struct seat *seat, uint32_t to) {
 static bool lend__give(struct seat *seat, uint32_t to) {
   mutex__lock(&seat->tending);
   atomic_store_explicit(&seat->lent, true, memory_order_seq_cst); /* before anybody can find it there */
-  bool lent = port__lend(&seat->seats->loop->poller, to);
+  bool lent = !lend__has_due(seat) && port__lend(&seat->seats->loop->poller, to);
   if (lent) {
     lend__hand_on(seat, to);
     atomic_store_explicit(&seat->load.permille, 0, memory_order_relaxed);
@@ -80,6 +87,9 @@ static void lend__take_back(struct seat *seat, uint32_t from) {
   mutex__lock(&seat->tending);
   port__take_back(&seat->seats->loop->poller, from);
   atomic_store_explicit(&seat->lent, false, memory_order_relaxed);
+  mutex__lock(&seat->share.lock);
+  seat->share.away = false; /* somebody may have stood in before it lent */
+  mutex__unlock(&seat->share.lock);
   mutex__unlock(&seat->tending);
   seat->idle = false; /* until it has shown that it is */
   lend__count_from_now(seat);
