@@ -13,7 +13,6 @@
 #define LEND_LOOK_NS 10000000u
 #define LEND_STALE_NS (4 * LEND_LOOK_NS)
 #define LEND_WORTH_PERMILLE 600u
-#define LEND_CALM_PERMILLE 400u
 #define LEND_PATIENCE_NS 40000000u
 #define LEND_PATIENCE_MAX_NS 1000000000u
 
@@ -159,7 +158,7 @@ static void lend__divide(struct seat *seat) {
       return;
 }
 
-/* They were parted in vain; or there is so little to do that nothing is known of that. */
+/* They are joined again: they were parted in vain. Or that was worth it. */
 static void lend__stay_whole(struct load *load, bool in_vain, uint64_t now_ns) {
   uint64_t before_ns = atomic_load_explicit(&load->patience_ns, memory_order_relaxed), patience_ns = 0;
   if (in_vain)
@@ -187,7 +186,7 @@ static void lend__reconsider(struct seat *seat, struct seat *to, uint64_t now_ns
   bool worth = permille >= LEND_WORTH_PERMILLE, slow = seat__expects_slow(seat, now_ns) || seat__expects_slow(to, now_ns);
   seat->idle = !worth && !slow;
   if (worth || seat->idle)
-    lend__stay_whole(&to->load, !worth && permille >= LEND_CALM_PERMILLE, now_ns);
+    lend__stay_whole(&to->load, !worth, now_ns);
 }
 
 static void lend__judge(struct seat *seat, uint64_t now_ns) {
